@@ -1,0 +1,1 @@
+//! Benchmarks of Longtrainer, and side-by-side runs against its peers.

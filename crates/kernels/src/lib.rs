@@ -1,0 +1,1 @@
+//! SIMD compute for Longtrainer: distances, products, norms.

@@ -1,0 +1,1 @@
+//! Ask your own documents with models that run on this machine alone.

@@ -1,0 +1,1 @@
+//! Model registry: find, fetch, verify and pack the weights.
