@@ -1,1 +1,18 @@
-//! SIMD compute for Longtrainer: distances, products, norms.
+//! SIMD compute for Longtrainer: the arithmetic that everything above waits for.
+//!
+//! Each family of operations has its own folder with one file per instruction set and the scalar
+//! version as the truth; so far there is one, `distance`. Which instruction set runs is decided
+//! once, at run time, in `isa`: a binary built anywhere runs everywhere at the speed of the
+//! machine it is on. Every function is safe to call: lengths that do not fit together are an
+//! [`Error`], and no instruction runs that the processor has not announced.
+
+mod distance;
+mod error;
+mod isa;
+
+pub use distance::{
+    inner_product, inner_product_table, inner_products, squared_l2, squared_l2_table, squared_l2s,
+    squared_norm,
+};
+pub use error::{Error, Result};
+pub use isa::{ISA_VARIABLE, Isa, IsaProblem, IsaSelection, isa_selection};

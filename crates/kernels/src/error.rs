@@ -1,0 +1,30 @@
+//! What can go wrong in a kernel: only that the caller's slices do not fit together.
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A slice has another length than the other arguments call for.
+    #[error("{argument} has {received} values, but the other arguments call for {expected}")]
+    Length {
+        /// The name of the argument.
+        argument: &'static str,
+        /// Values that the other arguments call for.
+        expected: usize,
+        /// Values received.
+        received: usize,
+    },
+    /// A slice of several vectors does not end at the end of one.
+    #[error("{argument} has {received} values, which is no multiple of the dimension {dimension}")]
+    PartialVector {
+        /// The name of the argument.
+        argument: &'static str,
+        /// Components of a vector.
+        dimension: usize,
+        /// Values received.
+        received: usize,
+    },
+}
