@@ -1,1 +1,51 @@
 //! Ask your own documents with models that run on this machine alone.
+//!
+//! [`LongTrainer`] is the front door: bots with documents, chats about them with streamed answers
+//! and their sources, training on past chats, direct vector search. Its calls carry the documented
+//! names of the LongTrainer chat API; see the methods of [`LongTrainer`].
+
+mod bot_indexes;
+mod bots;
+mod build;
+mod chats;
+mod conversation;
+mod documents;
+mod error;
+mod evaluation;
+mod ids;
+mod model_pool;
+mod prompt;
+mod question;
+mod response;
+mod retrieval;
+mod settings;
+mod trainer;
+mod training;
+mod vision;
+
+pub use bots::{BotOptions, BotUpdate, UpdateReport};
+pub use build::{BuildProgress, BuildReport};
+pub use chats::ChatList;
+pub use conversation::HistoryUse;
+pub use documents::{AddReport, DirectoryReport, Document, DocumentSummary, Metadata};
+pub use error::{Error, ErrorKind, Result};
+pub use evaluation::RetrievalEvaluation;
+pub use ids::{BotId, ChatId, VisionChatId};
+pub use prompt::{DEFAULT_PROMPT_TEMPLATE, PromptTemplate};
+pub use response::{Answer, Chunk, ResponseOptions, ResponseStream};
+pub use retrieval::RetrievedDocument;
+pub use settings::{
+    DEFAULT_CHUNKING, DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_TOKEN_LIMIT, DEFAULT_NUM_K, Defaults,
+};
+pub use trainer::{Builder, LongTrainer};
+pub use training::TrainReport;
+
+pub use longtrainer_inference::{
+    DeviceChoice, Embedder, EmbedderInfo, FinishReason, GenerateRequest, Generation, Message, Role,
+    Sampling, StreamItem, TextModel, TextModelInfo, TextStream, Usage,
+};
+pub use longtrainer_models as models;
+pub use longtrainer_store::{
+    BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobRecord, JobStatus, Order,
+    SourceRecord, TurnRecord, TurnStatus, UploadedFile, VectorSpace, VisionTurnRecord,
+};

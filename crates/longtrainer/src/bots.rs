@@ -1,0 +1,264 @@
+//! The life of a bot: made, built, changed, deleted.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use longtrainer_store::{BotRecord, BotSettings, Chunking};
+
+use crate::build::{BuildProgress, BuildReport};
+use crate::documents::{AddReport, Document};
+use crate::error::{Error, Result};
+use crate::ids::BotId;
+use crate::prompt::PromptTemplate;
+use crate::settings::{check_chunking, check_num_k};
+use crate::trainer::LongTrainer;
+
+/// Changes to a bot's settings. What is left `None` stays as it is; a bot that never had it set
+/// follows the [`Defaults`](crate::Defaults).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BotOptions {
+    /// System prompt with a `{context}` placeholder.
+    pub prompt_template: Option<String>,
+    /// Passages per retrieval.
+    pub num_k: Option<usize>,
+    /// Most characters in one chunk. A change makes the next build split every document again.
+    pub chunk_size: Option<usize>,
+    /// Characters that neighbouring chunks share. A change acts like one of `chunk_size`.
+    pub chunk_overlap: Option<usize>,
+    /// Registry name or `.gguf` path of the text model.
+    pub text_model: Option<String>,
+    /// Registry name or folder of the embedding model. A change needs
+    /// [`LongTrainer::reindex`].
+    pub embedding_model: Option<String>,
+}
+
+/// What [`LongTrainer::update_chatbot`] adds and changes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BotUpdate {
+    /// Files to add.
+    pub paths: Vec<PathBuf>,
+    /// Ready documents to add.
+    pub documents: Vec<Document>,
+    /// Settings to change.
+    pub options: BotOptions,
+}
+
+/// What [`LongTrainer::update_chatbot`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpdateReport {
+    /// What was added, path after path, then the ready documents.
+    pub added: Vec<AddReport>,
+    /// How the build went.
+    pub build: BuildReport,
+}
+
+impl LongTrainer {
+    /// Makes a bot without documents and returns its id: `bot-<uuid4>`.
+    pub fn initialize_bot_id(&self) -> Result<BotId> {
+        let bot_id = BotId::random();
+        let now = Timestamp::now();
+        self.inner.store.create_bot(&BotRecord {
+            bot_id: bot_id.to_string(),
+            created_at: now,
+            updated_at: now,
+            settings: BotSettings::default(),
+            built_at: None,
+            vector_space: None,
+            vectors_revision: 0,
+        })?;
+        Ok(bot_id)
+    }
+
+    /// Builds a bot: applies the options, then splits and embeds every document that is not
+    /// searchable yet. Building again costs nothing for documents that are.
+    pub fn create_bot(&self, bot_id: &BotId, options: BotOptions) -> Result<BuildReport> {
+        self.create_bot_with(bot_id, options, &mut |_| {})
+    }
+
+    /// [`LongTrainer::create_bot`], telling `progress` how far it has come.
+    pub fn create_bot_with(
+        &self,
+        bot_id: &BotId,
+        options: BotOptions,
+        progress: &mut dyn FnMut(BuildProgress),
+    ) -> Result<BuildReport> {
+        self.change_settings(bot_id, options)?;
+        self.build(bot_id, progress)
+    }
+
+    /// Loads a bot's models and index, so that the first question does not wait for them.
+    pub fn load_bot(&self, bot_id: &BotId) -> Result<()> {
+        let bot = self.bot(bot_id)?;
+        self.inner.embedder_of(&bot)?;
+        self.inner.text_model_of(&bot)?;
+        let file = self.inner.data_dir.index(bot_id);
+        self.inner.indexes.refresh(&*self.inner.store, &file, bot_id)
+    }
+
+    /// One bot's record.
+    pub fn bot(&self, bot_id: &BotId) -> Result<BotRecord> {
+        Ok(self.inner.store.bot(bot_id.as_str())?)
+    }
+
+    /// All bots, oldest first.
+    pub fn list_bots(&self) -> Result<Vec<BotRecord>> {
+        Ok(self.inner.store.bots()?)
+    }
+
+    /// Deletes a bot with everything that belongs to it: documents, vectors, chats, jobs, and its
+    /// files in the data directory.
+    pub fn delete_chatbot(&self, bot_id: &BotId) -> Result<()> {
+        let lock = self.inner.build_lock(bot_id);
+        let _building = lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.inner.store.delete_bot(bot_id.as_str())?;
+        self.inner.indexes.forget(bot_id);
+        remove_if_there(self.inner.data_dir.index(bot_id), |path| std::fs::remove_file(path))?;
+        remove_if_there(self.inner.data_dir.training(bot_id), |path| std::fs::remove_dir_all(path))
+    }
+
+    /// Adds documents, changes settings, and builds. Open chats see the change at their next
+    /// question. If one file cannot be loaded nothing is added and nothing changes.
+    pub fn update_chatbot(&self, bot_id: &BotId, update: BotUpdate) -> Result<UpdateReport> {
+        self.update_chatbot_with(bot_id, update, &mut |_| {})
+    }
+
+    /// [`LongTrainer::update_chatbot`], telling `progress` how far the build has come.
+    pub fn update_chatbot_with(
+        &self,
+        bot_id: &BotId,
+        update: BotUpdate,
+        progress: &mut dyn FnMut(BuildProgress),
+    ) -> Result<UpdateReport> {
+        self.bot(bot_id)?;
+        let mut batches = Vec::with_capacity(update.paths.len() + 1);
+        for path in &update.paths {
+            batches.push(self.load_documents(path)?);
+        }
+        if !update.documents.is_empty() {
+            batches.push(update.documents);
+        }
+        self.change_settings(bot_id, update.options)?;
+        let added = batches
+            .into_iter()
+            .map(|documents| self.pass_documents(documents, bot_id))
+            .collect::<Result<_>>()?;
+        Ok(UpdateReport { added, build: self.build(bot_id, progress)? })
+    }
+
+    /// Sets a bot's system prompt; it holds from the next question on, in open chats too.
+    pub fn set_custom_prompt_template(&self, bot_id: &BotId, template: &str) -> Result<()> {
+        let options =
+            BotOptions { prompt_template: Some(template.to_owned()), ..BotOptions::default() };
+        self.change_settings(bot_id, options)
+    }
+
+    /// Checks the whole change before any of it is stored.
+    fn change_settings(&self, bot_id: &BotId, options: BotOptions) -> Result<()> {
+        let bot = self.bot(bot_id)?;
+        let settings = self.changed_settings(&bot.settings, options)?;
+        if settings == bot.settings {
+            return Ok(());
+        }
+        self.check_vector_space(bot_id, &bot, &settings)?;
+        self.inner.store.update_bot(bot_id.as_str(), &mut |bot| bot.settings = settings.clone())?;
+        Ok(())
+    }
+
+    fn changed_settings(&self, old: &BotSettings, options: BotOptions) -> Result<BotSettings> {
+        if let Some(template) = &options.prompt_template {
+            PromptTemplate::parse(template)?;
+        }
+        if let Some(num_k) = options.num_k {
+            check_num_k(num_k)?;
+        }
+        let chunking = self.changed_chunking(old, &options)?;
+        Ok(BotSettings {
+            prompt_template: options.prompt_template.or_else(|| old.prompt_template.clone()),
+            num_k: options.num_k.or(old.num_k),
+            chunking,
+            text_model: options.text_model.or_else(|| old.text_model.clone()),
+            embedding_model: options.embedding_model.or_else(|| old.embedding_model.clone()),
+        })
+    }
+
+    fn changed_chunking(
+        &self,
+        old: &BotSettings,
+        options: &BotOptions,
+    ) -> Result<Option<Chunking>> {
+        if options.chunk_size.is_none() && options.chunk_overlap.is_none() {
+            return Ok(old.chunking);
+        }
+        let base = old.chunking.unwrap_or(self.inner.defaults.chunking);
+        let chunking = Chunking {
+            chunk_size: options.chunk_size.unwrap_or(base.chunk_size),
+            chunk_overlap: options.chunk_overlap.unwrap_or(base.chunk_overlap),
+        };
+        check_chunking(chunking)?;
+        Ok(Some(chunking))
+    }
+
+    /// Another embedding model is a decision with a cost, so it is never taken by the way.
+    fn check_vector_space(
+        &self,
+        bot_id: &BotId,
+        bot: &BotRecord,
+        settings: &BotSettings,
+    ) -> Result<()> {
+        match (&bot.vector_space, &settings.embedding_model) {
+            (Some(space), Some(chosen))
+                if bot.settings.embedding_model != settings.embedding_model
+                    && *chosen != space.model =>
+            {
+                Err(Error::ReindexNeeded {
+                    bot_id: bot_id.clone(),
+                    stored: space.model.clone(),
+                    chosen: chosen.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Embeds all documents of a bot again, with another embedding model if one is named. Until it
+    /// is done the bot finds only what has been embedded again; a run that is cut off goes on at
+    /// the next build.
+    pub fn reindex(
+        &self,
+        bot_id: &BotId,
+        embedding_model: Option<&str>,
+        progress: &mut dyn FnMut(BuildProgress),
+    ) -> Result<BuildReport> {
+        let mut bot = self.bot(bot_id)?;
+        if let Some(model) = embedding_model {
+            bot.settings.embedding_model = Some(model.to_owned());
+        }
+        // A model that cannot be loaded must not cost the vectors that are there.
+        self.inner.embedder_of(&bot)?;
+        self.clear_index(bot_id)?;
+        self.inner.store.update_bot(bot_id.as_str(), &mut |stored| {
+            stored.settings.embedding_model.clone_from(&bot.settings.embedding_model);
+        })?;
+        self.build(bot_id, progress)
+    }
+
+    fn clear_index(&self, bot_id: &BotId) -> Result<()> {
+        let lock = self.inner.build_lock(bot_id);
+        let _building = lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.inner.store.clear_index(bot_id.as_str())?;
+        self.inner.indexes.forget(bot_id);
+        Ok(())
+    }
+}
+
+fn remove_if_there(
+    path: PathBuf,
+    remove: impl FnOnce(&PathBuf) -> std::io::Result<()>,
+) -> Result<()> {
+    match remove(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { action: "remove", path, source })
+        }
+        _ => Ok(()),
+    }
+}

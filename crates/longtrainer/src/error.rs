@@ -1,0 +1,208 @@
+//! What can go wrong, in one place, with the few kinds that a server or a command maps to a status.
+
+use std::path::PathBuf;
+
+use crate::ids::{BotId, ChatId};
+
+/// The result of every call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A text is not an id of the kind asked for.
+    #[error("{text:?} is not a {kind} id: those read {prefix}<uuid>")]
+    InvalidId {
+        /// `bot`, `chat` or `vision chat`.
+        kind: &'static str,
+        /// What every id of the kind begins with.
+        prefix: &'static str,
+        /// What was given.
+        text: String,
+    },
+    /// A question without text.
+    #[error("the question is empty")]
+    EmptyQuestion,
+    /// A question that no prompt can hold, refused before anything is done with it.
+    #[error("the question has {bytes} bytes; at most {limit} are taken")]
+    QuestionTooLarge {
+        /// Bytes of the question.
+        bytes: usize,
+        /// Most bytes that are taken.
+        limit: usize,
+    },
+    /// The question does not fit the model's context, even with no history at all.
+    #[error(
+        "system prompt, passages and question need {needed} tokens, but the budget is {budget} \
+         (of the model's {context_length}, {max_tokens} are kept for the answer)"
+    )]
+    PromptTooLong {
+        /// Tokens of the prompt without history.
+        needed: usize,
+        /// Tokens that a prompt may have.
+        budget: usize,
+        /// Tokens that prompt and answer may have together.
+        context_length: usize,
+        /// Tokens kept for the answer.
+        max_tokens: usize,
+    },
+    /// A prompt template that cannot be filled.
+    #[error("the prompt template is not usable: {reason}")]
+    PromptTemplate {
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// A setting outside its range.
+    #[error("{name} is {value}, but must be {expected}")]
+    InvalidSetting {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A bot that was never built has nothing to answer from.
+    #[error("bot {bot_id} has not been built yet: call create_bot first")]
+    NotBuilt {
+        /// The bot.
+        bot_id: BotId,
+    },
+    /// The bot's vectors were made by another embedding model.
+    #[error(
+        "the vectors of bot {bot_id} were made by {stored:?}, but its embedding model is now \
+         {chosen:?}: run `reindex` to embed its documents again"
+    )]
+    ReindexNeeded {
+        /// The bot.
+        bot_id: BotId,
+        /// The model that made the vectors.
+        stored: String,
+        /// The model chosen now.
+        chosen: String,
+    },
+    /// A picture was asked about, and no vision model is loaded.
+    #[error("no vision model is loaded, so pictures cannot be looked at")]
+    NoVisionModel,
+    /// The model's stream broke off without an end.
+    #[error("the answer in chat {chat_id} broke off: the model's engine ended before it was done")]
+    AnswerBrokeOff {
+        /// The chat.
+        chat_id: ChatId,
+    },
+    /// The system refused a thread to serve the answer.
+    #[error("no thread could be started for the answer")]
+    Thread {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the data directory could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The rows of a training file could not be written.
+    #[error("cannot write the training file {}", path.display())]
+    TrainingFile {
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: csv::Error,
+    },
+    /// A file is not in SQuAD's layout.
+    #[error("{} is not in SQuAD's JSON layout", path.display())]
+    NotSquad {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A file in SQuAD's layout in which no question has an answer.
+    #[error("{} has no question with an answer, so there is nothing to measure", path.display())]
+    NoQuestions {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A document could not be loaded or split.
+    #[error(transparent)]
+    Documents(#[from] longtrainer_documents::Error),
+    /// The index refused.
+    #[error(transparent)]
+    Index(#[from] longtrainer_index::Error),
+    /// A model failed.
+    #[error(transparent)]
+    Inference(#[from] longtrainer_inference::Error),
+    /// A model is not there, or not what it should be.
+    #[error(transparent)]
+    Models(#[from] longtrainer_models::Error),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] longtrainer_store::Error),
+}
+
+/// The few kinds of error that callers treat differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// A bot, chat, document or job that does not exist.
+    NotFound,
+    /// The request or the file is at fault; trying again will not help.
+    InvalidInput,
+    /// It clashes with what is stored: taken, in use, or made by another model.
+    Conflict,
+    /// Something that this installation lacks: a model or a device.
+    Unavailable,
+    /// The machine or the program is at fault.
+    Internal,
+}
+
+impl Error {
+    /// Which kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::InvalidId { .. }
+            | Self::EmptyQuestion
+            | Self::QuestionTooLarge { .. }
+            | Self::PromptTooLong { .. }
+            | Self::PromptTemplate { .. }
+            | Self::InvalidSetting { .. }
+            | Self::NotSquad { .. }
+            | Self::NoQuestions { .. } => ErrorKind::InvalidInput,
+            Self::NotBuilt { .. } | Self::ReindexNeeded { .. } => ErrorKind::Conflict,
+            Self::NoVisionModel => ErrorKind::Unavailable,
+            Self::AnswerBrokeOff { .. }
+            | Self::Thread { .. }
+            | Self::Io { .. }
+            | Self::TrainingFile { .. }
+            | Self::Index(_) => ErrorKind::Internal,
+            Self::Documents(error) => documents_kind(error),
+            Self::Inference(error) => inference_kind(error),
+            Self::Models(_) => ErrorKind::Unavailable,
+            Self::Store(error) => store_kind(error),
+        }
+    }
+}
+
+fn documents_kind(_error: &longtrainer_documents::Error) -> ErrorKind {
+    ErrorKind::InvalidInput
+}
+
+fn inference_kind(error: &longtrainer_inference::Error) -> ErrorKind {
+    match error {
+        longtrainer_inference::Error::PromptTooLong { .. }
+        | longtrainer_inference::Error::InvalidRequest { .. } => ErrorKind::InvalidInput,
+        _ => ErrorKind::Internal,
+    }
+}
+
+fn store_kind(error: &longtrainer_store::Error) -> ErrorKind {
+    match error {
+        longtrainer_store::Error::BotNotFound { .. } => ErrorKind::NotFound,
+        _ => ErrorKind::Internal,
+    }
+}

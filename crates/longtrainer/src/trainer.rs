@@ -1,0 +1,172 @@
+//! The front door: [`LongTrainer`], and how it is opened.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use longtrainer_inference::{DeviceChoice, Embedder, TextModel};
+use longtrainer_models::{Registry, RegistryOptions, Role};
+use longtrainer_store::{BotRecord, RedbStore, Store};
+
+use crate::bot_indexes::BotIndexes;
+use crate::error::Result;
+use crate::ids::BotId;
+use crate::model_pool::ModelPool;
+use crate::settings::{DataDir, Defaults};
+
+/// Bots, their documents, and chats about them.
+///
+/// A `LongTrainer` owns one data directory; a second process that opens the same directory gets an
+/// error. Clones share everything and may be used from any number of threads. Models are loaded
+/// when first needed.
+///
+/// ```no_run
+/// use longtrainer::{BotOptions, LongTrainer, ResponseOptions};
+///
+/// # fn main() -> longtrainer::Result<()> {
+/// let trainer = LongTrainer::builder("./data").build()?;
+/// let bot_id = trainer.initialize_bot_id()?;
+/// trainer.add_document_from_path("report.pdf".as_ref(), &bot_id)?;
+/// trainer.create_bot(&bot_id, BotOptions::default())?;
+/// let chat_id = trainer.new_chat(&bot_id)?;
+/// let answer =
+///     trainer.get_response("What changed?", &bot_id, &chat_id, ResponseOptions::default())?;
+/// println!("{}", answer.text);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LongTrainer {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What all clones share.
+pub(crate) struct Inner {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) models: ModelPool,
+    pub(crate) indexes: BotIndexes,
+    pub(crate) data_dir: DataDir,
+    pub(crate) defaults: Defaults,
+    build_locks: Mutex<HashMap<BotId, Arc<Mutex<()>>>>,
+}
+
+/// Opens a [`LongTrainer`]; every call but [`Builder::build`] sets one thing.
+pub struct Builder {
+    data_dir: PathBuf,
+    registry: RegistryOptions,
+    device: DeviceChoice,
+    defaults: Defaults,
+    embedders: Vec<Arc<dyn Embedder>>,
+    text_models: Vec<Arc<dyn TextModel>>,
+}
+
+impl Builder {
+    /// Where models lie, and whether they may be fetched.
+    pub fn registry(mut self, options: RegistryOptions) -> Self {
+        self.registry = options;
+        self
+    }
+
+    /// Where models run. The default is the CPU.
+    pub fn device(mut self, device: DeviceChoice) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// What bots start from.
+    pub fn defaults(mut self, defaults: Defaults) -> Self {
+        self.defaults = defaults;
+        self
+    }
+
+    /// Uses a ready embedder wherever its name is asked for, and by default.
+    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.defaults.embedding_model = Some(embedder.info().model.clone());
+        self.embedders.push(embedder);
+        self
+    }
+
+    /// Uses a ready text model wherever its name is asked for, and by default.
+    pub fn text_model(mut self, model: Arc<dyn TextModel>) -> Self {
+        self.defaults.text_model = Some(model.info().model.clone());
+        self.text_models.push(model);
+        self
+    }
+
+    /// Opens the data directory, making it if it is not there.
+    pub fn build(self) -> Result<LongTrainer> {
+        self.defaults.check()?;
+        let data_dir = DataDir::create(self.data_dir)?;
+        let store = RedbStore::open(&data_dir.store())?;
+        let models = ModelPool::new(Registry::open(self.registry)?, self.device);
+        self.embedders.into_iter().for_each(|embedder| models.add_embedder(embedder));
+        self.text_models.into_iter().for_each(|model| models.add_text_model(model));
+        let inner = Inner {
+            store: Box::new(store),
+            models,
+            indexes: BotIndexes::default(),
+            data_dir,
+            defaults: self.defaults,
+            build_locks: Mutex::default(),
+        };
+        Ok(LongTrainer { inner: Arc::new(inner) })
+    }
+}
+
+impl LongTrainer {
+    /// Begins to open a data directory.
+    pub fn builder(data_dir: impl Into<PathBuf>) -> Builder {
+        Builder {
+            data_dir: data_dir.into(),
+            registry: RegistryOptions::default(),
+            device: DeviceChoice::default(),
+            defaults: Defaults::default(),
+            embedders: Vec::new(),
+            text_models: Vec::new(),
+        }
+    }
+
+    /// The registry of models.
+    pub fn models(&self) -> &Registry {
+        self.inner.models.registry()
+    }
+
+    /// The defaults that bots start from.
+    pub fn defaults(&self) -> &Defaults {
+        &self.inner.defaults
+    }
+}
+
+impl Inner {
+    /// The text model a bot answers with.
+    pub(crate) fn text_model_of(&self, bot: &BotRecord) -> Result<Arc<dyn TextModel>> {
+        let chosen = bot.settings.text_model.as_ref().or(self.defaults.text_model.as_ref());
+        self.models.text_model(&self.name_or_default(chosen, Role::Text)?)
+    }
+
+    /// The model that embeds a bot's documents and questions.
+    pub(crate) fn embedder_of(&self, bot: &BotRecord) -> Result<Arc<dyn Embedder>> {
+        let chosen = bot.settings.embedding_model.as_ref().or(self.defaults.embedding_model.as_ref());
+        self.models.embedder(&self.name_or_default(chosen, Role::Embedding)?)
+    }
+
+    /// The model that embeds where no bot is concerned.
+    pub(crate) fn default_embedder(&self) -> Result<Arc<dyn Embedder>> {
+        let chosen = self.defaults.embedding_model.as_ref();
+        self.models.embedder(&self.name_or_default(chosen, Role::Embedding)?)
+    }
+
+    fn name_or_default(&self, chosen: Option<&String>, role: Role) -> Result<String> {
+        match chosen {
+            Some(name) => Ok(name.clone()),
+            None => self.models.default_name(role),
+        }
+    }
+
+    /// One lock a bot: whoever changes its chunks or vectors holds it, so that two builds never
+    /// embed the same document twice and the index follows the store in order.
+    pub(crate) fn build_lock(&self, bot_id: &BotId) -> Arc<Mutex<()>> {
+        let mut locks = self.build_locks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(bot_id.clone()).or_default())
+    }
+}

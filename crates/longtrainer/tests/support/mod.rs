@@ -1,0 +1,240 @@
+//! Models that need no weights: an embedder that counts words and a text model that says what a
+//! test tells it to say, and remembers what it was asked.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use longtrainer::{
+    BotId, BotOptions, Document, Embedder, EmbedderInfo, FinishReason, GenerateRequest, Generation,
+    LongTrainer, Message, Metadata, StreamItem, TextModel, TextModelInfo, TextStream, Usage,
+};
+
+const DIMENSION: usize = 256;
+
+/// Texts with words in common are near each other.
+pub struct WordEmbedder {
+    info: EmbedderInfo,
+    /// Number of texts embedded so far.
+    pub embedded: Mutex<usize>,
+}
+
+impl WordEmbedder {
+    pub fn new(name: &str) -> Arc<Self> {
+        Arc::new(Self {
+            info: EmbedderInfo {
+                model: name.to_owned(),
+                dimension: DIMENSION,
+                max_tokens: 1 << 20,
+                sha256: format!("sha256 of {name}"),
+                device: "cpu".to_owned(),
+            },
+            embedded: Mutex::new(0),
+        })
+    }
+}
+
+impl Embedder for WordEmbedder {
+    fn info(&self) -> &EmbedderInfo {
+        &self.info
+    }
+
+    fn embed(&self, texts: &[&str]) -> longtrainer_inference::Result<Vec<Vec<f32>>> {
+        *self.embedded.lock().unwrap() += texts.len();
+        Ok(texts.iter().map(|text| word_vector(text)).collect())
+    }
+}
+
+fn word_vector(text: &str) -> Vec<f32> {
+    let mut vector = vec![0.0; DIMENSION];
+    vector[0] = 0.01; // a text without words still has a direction
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        let mut hasher = DefaultHasher::new();
+        word.to_lowercase().hash(&mut hasher);
+        vector[hasher.finish() as usize % DIMENSION] += 1.0;
+    }
+    let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    vector.iter().map(|x| x / norm).collect()
+}
+
+/// What the model does when asked.
+#[derive(Clone)]
+pub enum Behaviour {
+    /// Says this, a word at a time.
+    Say(String),
+    /// Says a word every few milliseconds until nobody listens.
+    Ramble,
+    /// Says nothing for as long as somebody listens: a prompt that takes for ever to read.
+    Ponder,
+    /// Says "half an" and fails.
+    FailMidway,
+    /// Ends without a word and without an error, as a crashed engine would.
+    BreakOff,
+}
+
+/// A token is a word; every message costs two more.
+pub struct ScriptedModel {
+    info: TextModelInfo,
+    behaviour: Mutex<Behaviour>,
+    requests: Mutex<Vec<GenerateRequest>>,
+    left: Arc<Mutex<usize>>,
+}
+
+impl ScriptedModel {
+    pub fn new(context_length: usize) -> Arc<Self> {
+        Arc::new(Self {
+            info: TextModelInfo {
+                model: "scripted".to_owned(),
+                context_length,
+                device: "cpu".to_owned(),
+            },
+            behaviour: Mutex::new(Behaviour::Say("an answer".to_owned())),
+            requests: Mutex::default(),
+            left: Arc::default(),
+        })
+    }
+
+    pub fn behave(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
+    }
+
+    /// The messages of the last request.
+    pub fn last_messages(&self) -> Vec<Message> {
+        self.requests.lock().unwrap().last().unwrap().messages.clone()
+    }
+
+    /// How many readers have left before the end.
+    pub fn readers_left(&self) -> usize {
+        *self.left.lock().unwrap()
+    }
+}
+
+impl TextModel for ScriptedModel {
+    fn info(&self) -> &TextModelInfo {
+        &self.info
+    }
+
+    fn count_tokens(&self, messages: &[Message]) -> longtrainer_inference::Result<usize> {
+        Ok(messages.iter().map(|message| message.content.split_whitespace().count() + 2).sum())
+    }
+
+    fn generate(&self, request: GenerateRequest) -> longtrainer_inference::Result<TextStream> {
+        self.requests.lock().unwrap().push(request);
+        let (sender, receiver) = async_channel::unbounded();
+        let behaviour = self.behaviour.lock().unwrap().clone();
+        let left = Arc::clone(&self.left);
+        std::thread::spawn(move || match behaviour {
+            Behaviour::Say(text) => {
+                for word in text.split_inclusive(' ') {
+                    let _ = sender.send_blocking(Ok(StreamItem::Text(word.to_owned())));
+                }
+                let _ = sender.send_blocking(Ok(StreamItem::Done(end())));
+            }
+            Behaviour::Ramble => {
+                while sender.send_blocking(Ok(StreamItem::Text("and ".to_owned()))).is_ok() {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                *left.lock().unwrap() += 1;
+            }
+            Behaviour::Ponder => {
+                while !sender.is_closed() {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                *left.lock().unwrap() += 1;
+            }
+            Behaviour::FailMidway => {
+                let _ = sender.send_blocking(Ok(StreamItem::Text("half an".to_owned())));
+                let error = longtrainer_inference::Error::EngineStopped { model: "scripted".into() };
+                let _ = sender.send_blocking(Err(error));
+            }
+            Behaviour::BreakOff => drop(sender),
+        });
+        Ok(TextStream::new(receiver))
+    }
+}
+
+fn end() -> Generation {
+    Generation { finish_reason: FinishReason::Stop, usage: Usage::default() }
+}
+
+/// A trainer over a fresh directory, with its models at hand.
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub embedder: Arc<WordEmbedder>,
+    pub model: Arc<ScriptedModel>,
+    pub trainer: LongTrainer,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with_context(4096)
+    }
+
+    pub fn with_context(context_length: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let embedder = WordEmbedder::new("words");
+        let model = ScriptedModel::new(context_length);
+        let trainer = open(&dir, &embedder, &model);
+        Self { dir, embedder, model, trainer }
+    }
+
+    /// Closes the trainer and opens its directory again, as a restart would.
+    pub fn restart(self) -> Self {
+        let Self { dir, embedder, model, trainer } = self;
+        drop(trainer);
+        let trainer = open(&dir, &embedder, &model);
+        Self { dir, embedder, model, trainer }
+    }
+
+    /// A built bot that knows these texts.
+    pub fn bot(&self, texts: &[&str]) -> BotId {
+        let bot_id = self.trainer.initialize_bot_id().unwrap();
+        self.trainer.pass_documents(documents(texts), &bot_id).unwrap();
+        self.trainer.create_bot(&bot_id, BotOptions::default()).unwrap();
+        bot_id
+    }
+}
+
+fn open(
+    dir: &tempfile::TempDir,
+    embedder: &Arc<WordEmbedder>,
+    model: &Arc<ScriptedModel>,
+) -> LongTrainer {
+    let (embedder, model) = (Arc::clone(embedder), Arc::clone(model));
+    // The store may be held for a moment by the thread of an answer that is just being stored.
+    for _ in 0..100 {
+        let builder = LongTrainer::builder(dir.path())
+            .embedder(embedder.clone() as Arc<dyn Embedder>)
+            .text_model(model.clone() as Arc<dyn TextModel>);
+        match builder.build() {
+            Ok(trainer) => return trainer,
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    panic!("the data directory stays in use");
+}
+
+/// Documents of these texts, their sources numbered.
+pub fn documents(texts: &[&str]) -> Vec<Document> {
+    texts
+        .iter()
+        .enumerate()
+        .map(|(number, text)| {
+            let mut metadata = Metadata::new();
+            metadata.insert("source".to_owned(), format!("text {number}").into());
+            Document { page_content: (*text).to_owned(), metadata }
+        })
+        .collect()
+}
+
+/// Waits for something that another thread is about to do.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("never happened: {what}");
+}
