@@ -1,10 +1,13 @@
-//! Vectors and their ids, and the nearest ones to a query: exact flat search, and the file that
-//! keeps it.
-//!
-//! [`VectorIndex`] is what the facade knows; [`FlatIndex`] compares a query with every vector.
+#![doc = include_str!("../README.md")]
 
+mod check;
 mod error;
+mod file;
+mod flat;
+mod normalise;
+mod top_k;
 mod vector_index;
 
 pub use error::{Error, Result};
+pub use flat::FlatIndex;
 pub use vector_index::{Hit, Metric, VectorIndex};

@@ -1,4 +1,7 @@
-//! What every index can do.
+//! What every index can do: the seam between the facade and the kinds of index.
+//!
+//! It speaks of ids, vectors and scores only. Every score is greater for what is nearer, so that
+//! callers need not know the metric to compare hits.
 
 use std::path::Path;
 
@@ -44,6 +47,14 @@ pub trait VectorIndex: Send + Sync {
     /// The `k` nearest vectors, nearest first (fewer if the index has fewer); of equally near ones
     /// the smaller id comes first.
     fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>>;
+    /// [`VectorIndex::search`] among the vectors whose ids `accept` takes: the `k` nearest of those,
+    /// however few they are. `accept` is asked on the calling thread, in any order of ids.
+    fn search_filtered(
+        &self,
+        query: &[f32],
+        k: usize,
+        accept: &dyn Fn(u64) -> bool,
+    ) -> Result<Vec<Hit>>;
     /// [`VectorIndex::search`] for several queries, row after row.
     fn search_batch(&self, queries: &[f32], k: usize) -> Result<Vec<Vec<Hit>>>;
     /// Writes the index to `path`, replacing the file there in one step or not at all. `revision`
