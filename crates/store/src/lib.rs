@@ -2,16 +2,35 @@
 //! turns and jobs. The vector index beside it is only a cache of what stands here.
 //!
 //! [`Store`] is the seam: the facade talks to it and never to redb, so that another database can
-//! take its place for a deployment of many machines. [`RedbStore`] is the one that ships.
+//! take its place for a deployment of many machines. [`RedbStore`] is the one that ships; the
+//! bytes it writes are described in `docs/store-format.md`.
 
+mod bots;
+mod chats;
+mod chunks;
+mod codec;
+mod connection;
+mod document_hash;
+mod documents;
 mod error;
+mod folder;
+mod ids;
+mod jobs;
+mod migration;
 mod records;
+mod redb_store;
+mod staged_backend;
 mod store;
+mod tables;
+mod training;
+mod transaction;
+mod turns;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, VectorFault};
 pub use records::{
     AddedDocuments, BotRecord, BotSettings, ChatKind, ChatRecord, ChunkRecord, ChunkSpan, Chunking,
     DocumentRecord, IndexedDocument, JobRecord, JobStatus, NewChunk, NewDocument, Order,
     SourceRecord, TurnKey, TurnRecord, TurnStatus, UploadedFile, VectorSpace, VisionTurnRecord,
 };
+pub use redb_store::RedbStore;
 pub use store::Store;
