@@ -1,0 +1,35 @@
+//! One writer a model: a lock file that a second process waits for.
+//!
+//! The operating system frees the lock when its holder dies, however it dies. The lock file itself
+//! stays: to delete it while another process waits on it would let two of them in.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Held while a model's folder is changed.
+pub(crate) struct ModelLock {
+    _file: File,
+}
+
+impl ModelLock {
+    /// Takes the lock; if another process has it, calls `on_wait` and waits for it.
+    pub(crate) fn acquire(path: &Path, on_wait: impl FnOnce()) -> Result<Self> {
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .map_err(Error::io("open the lock file", path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                on_wait();
+                file.lock().map_err(Error::io("lock", path))?;
+            }
+            Err(TryLockError::Error(source)) => return Err(Error::io("lock", path)(source)),
+        }
+        Ok(Self { _file: file })
+    }
+}

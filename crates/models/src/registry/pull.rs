@@ -1,0 +1,116 @@
+//! Fetching a model: what is already whole stays, the rest comes from the first source that has it.
+
+use crate::entry::{FileEntry, ModelEntry};
+use crate::error::{Error, FailedSource, Result};
+use crate::local_model::LocalModel;
+use crate::lock::ModelLock;
+use crate::progress::Progress;
+use crate::registry::Registry;
+use crate::source::Request;
+
+impl Registry {
+    /// Makes sure that a model is on this machine, fetching what is missing or damaged.
+    ///
+    /// Returns at once if it is there and whole. Two processes may pull the same model: one
+    /// fetches, the other waits. A pull that was interrupted is continued by the next.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Offline`] if something is missing and the registry is offline (no socket is opened,
+    /// no process started); [`Error::WrongSize`] or [`Error::WrongHash`] if something is damaged
+    /// and the registry is offline; [`Error::AllSourcesFailed`] with the reason of each source;
+    /// [`Error::DiskFull`]; [`Error::UnknownModel`]; [`Error::Io`].
+    pub fn pull(&self, name: &str, progress: &mut dyn Progress) -> Result<LocalModel> {
+        let entry = self.entry(name)?;
+        match self.locate(name) {
+            Ok(local) => return Ok(local),
+            Err(
+                error @ (Error::Missing { .. } | Error::WrongSize { .. } | Error::WrongHash { .. }),
+            ) => {
+                if self.offline {
+                    return Err(as_offline(error));
+                }
+                tracing::info!(model = name, %error, "fetching");
+            }
+            Err(error) => return Err(error),
+        }
+        let folder = self.own_folder(entry);
+        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        let _lock = ModelLock::acquire(&self.lock_file(entry), || {
+            progress.source(&format!("waiting for another pull of {name}"));
+        })?;
+        self.fetch_lacking(entry, progress)?;
+        self.locate(name)
+    }
+
+    /// [`Registry::locate`] where that suffices, [`Registry::pull`] where it does not.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Registry::pull`].
+    pub fn ensure(&self, name: &str, progress: &mut dyn Progress) -> Result<LocalModel> {
+        self.pull(name, progress)
+    }
+
+    /// Tries the sources in order until every file is in the model's own folder.
+    fn fetch_lacking(&self, entry: &ModelEntry, progress: &mut dyn Progress) -> Result<()> {
+        if self.lacking(entry)?.is_empty() {
+            return Ok(());
+        }
+        let mut failures = Vec::new();
+        for source in &entry.sources {
+            progress.source(&source.to_string());
+            let files = self.lacking(entry)?;
+            let folder = self.own_folder(entry);
+            let request = Request {
+                source,
+                files: &files,
+                folder: &folder,
+            };
+            match self.fetchers.fetch(&request, progress) {
+                Ok(()) => return Ok(()),
+                // The next source would have to write to the same disk.
+                Err(error @ Error::DiskFull { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(model = entry.name, %source, %error, "a source failed");
+                    failures.push(FailedSource {
+                        origin: source.to_string(),
+                        error: Box::new(error),
+                    });
+                }
+            }
+        }
+        Err(Error::AllSourcesFailed {
+            model: entry.name.clone(),
+            failures,
+        })
+    }
+
+    /// The files that the model's own folder lacks, or holds damaged.
+    fn lacking<'a>(&self, entry: &'a ModelEntry) -> Result<Vec<&'a FileEntry>> {
+        let survey = self.survey_own(entry)?;
+        let both = entry.files.iter().zip(&survey.files);
+        Ok(both
+            .filter(|(_, report)| !report.is_whole())
+            .map(|(file, _)| file)
+            .collect())
+    }
+}
+
+/// What is missing is told as a matter of being offline; what is damaged, as what it is.
+fn as_offline(error: Error) -> Error {
+    match error {
+        Error::Missing {
+            model,
+            files,
+            looked_in,
+            folder,
+        } => Error::Offline {
+            model,
+            files,
+            looked_in,
+            folder,
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,337 @@
+//! Fetching files from a Hugging Face hub, through `hf-hub`.
+//!
+//! `hf-hub` 0.5 with `ureq` is 64 crates; 1.0 is 297, needs an async runtime, and writes no partial
+//! file that a later run could continue. What 0.5 lacks is made up for here: it sets no timeout and
+//! may panic on an odd answer, so it runs on a thread of its own that is watched and, if it falls
+//! silent, left behind; and it checks no hash, so the file is checked before it is moved from the
+//! client's cache layout, kept in a work folder, to its place.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::{Repo, RepoType};
+
+use crate::digest::sha256_of_file;
+use crate::entry::{FileEntry, HubSource};
+use crate::error::{Error, Result};
+use crate::local_model::join;
+use crate::place::move_into_place;
+use crate::progress::Progress;
+use crate::source::{HUB_WORK, Request};
+
+/// How long the hub may take for its first answer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a transfer may stand still.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+/// How often a transfer that is cut, but moves, is taken up again.
+const RESUMES: usize = 5;
+
+/// Fetches from one repository.
+pub(super) struct HubFetcher<'a> {
+    source: &'a HubSource,
+    endpoint: Option<&'a str>,
+    connect_limit: Duration,
+    silence_limit: Duration,
+}
+
+/// What the thread of the client tells.
+enum Event {
+    Answered,
+    Begin { total: u64, already: u64 },
+    Advance(u64),
+}
+
+/// What a transfer did, however it ended.
+#[derive(Default)]
+struct Moved {
+    already: u64,
+    received: u64,
+}
+
+impl<'a> HubFetcher<'a> {
+    pub(super) fn new(source: &'a HubSource, endpoint: Option<&'a str>) -> Self {
+        let (connect_limit, silence_limit) = (CONNECT_LIMIT, SILENCE_LIMIT);
+        Self {
+            source,
+            endpoint,
+            connect_limit,
+            silence_limit,
+        }
+    }
+
+    /// Fetches every file of the request into the model's folder.
+    pub(super) fn fetch(&self, request: &Request<'_>, progress: &mut dyn Progress) -> Result<()> {
+        let work = request.folder.join(HUB_WORK);
+        for file in request.files {
+            // One folder a file: whatever is in it belongs to this file.
+            let remote = request.source.remote_path(file);
+            let staging = work.join(remote.replace('/', "--"));
+            self.fetch_file(file, &remote, &staging, request.folder, progress)?;
+        }
+        remove_tree(&work)
+    }
+
+    /// Transfers one file, again and again while that gets further, and puts it in its place.
+    fn fetch_file(
+        &self,
+        file: &FileEntry,
+        remote: &str,
+        staging: &Path,
+        folder: &Path,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let mut resumes_left = RESUMES;
+        loop {
+            drop_useless_part(&self.blobs(staging), file)?;
+            let mut moved = Moved::default();
+            match self.transfer(remote, staging, &mut moved, progress) {
+                Ok(blob) => {
+                    let checked = check(&blob, &self.url(remote), file);
+                    if checked.is_ok() {
+                        move_into_place(&blob, &join(folder, &file.path))?;
+                    }
+                    remove_tree(staging)?;
+                    // Bytes kept from an earlier run may be the wrong ones: once more without.
+                    if checked.is_err() && moved.already > 0 && resumes_left > 0 {
+                        resumes_left = 0;
+                        continue;
+                    }
+                    return checked;
+                }
+                Err(error @ Error::DiskFull { .. }) => {
+                    remove_tree(staging)?;
+                    return Err(error);
+                }
+                Err(error) if moved.received > 0 && resumes_left > 0 => {
+                    tracing::info!(file = remote, %error, "the transfer was cut; going on");
+                    resumes_left -= 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One run of the client on a watched thread; returns the downloaded file.
+    fn transfer(
+        &self,
+        remote: &str,
+        staging: &Path,
+        moved: &mut Moved,
+        progress: &mut dyn Progress,
+    ) -> Result<PathBuf> {
+        let repo = self.client(staging)?;
+        let (events, inbox) = mpsc::channel();
+        let name = remote.to_owned();
+        let run = move || repo.download_with_progress(&name, Reporter::new(events));
+        let thread = thread::Builder::new()
+            .name("hub-download".to_owned())
+            .spawn(run)
+            .map_err(Error::io("start a thread for", staging))?;
+        let watched = self.watch(&inbox, remote, moved, progress);
+        if moved.already + moved.received > 0 {
+            progress.finish();
+        }
+        watched?;
+        match thread.join() {
+            Ok(Ok(_)) => find_blob(&self.blobs(staging)).ok_or_else(|| Error::HubAnswer {
+                url: self.url(remote),
+            }),
+            Ok(Err(ApiError::IoError(source))) if is_full(&source) => Err(Error::DiskFull {
+                path: staging.to_owned(),
+                source,
+            }),
+            Ok(Err(source)) => Err(Error::Hub {
+                url: self.url(remote),
+                source: Box::new(source),
+            }),
+            Err(_) => Err(Error::HubAnswer {
+                url: self.url(remote),
+            }),
+        }
+    }
+
+    /// Passes progress on until the transfer ends, or falls silent.
+    fn watch(
+        &self,
+        inbox: &mpsc::Receiver<Event>,
+        remote: &str,
+        moved: &mut Moved,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let mut limit = self.connect_limit;
+        loop {
+            match inbox.recv_timeout(limit) {
+                Ok(Event::Answered) => limit = self.silence_limit,
+                Ok(Event::Begin { total, already }) => {
+                    moved.already = already;
+                    progress.begin(remote, Some(total), already);
+                }
+                Ok(Event::Advance(bytes)) => {
+                    moved.received += bytes;
+                    progress.advance(bytes);
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {
+                    let url = self.url(remote);
+                    return Err(Error::HubSilent {
+                        url,
+                        seconds: limit.as_secs(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn client(&self, staging: &Path) -> Result<ApiRepo> {
+        std::fs::create_dir_all(staging).map_err(Error::io("create", staging))?;
+        let mut builder = ApiBuilder::from_env()
+            .with_cache_dir(staging.to_owned())
+            .with_progress(false);
+        if let Some(endpoint) = self.endpoint {
+            builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
+        }
+        if let Ok(token) = std::env::var("HF_TOKEN") {
+            builder = builder.with_token(Some(token));
+        }
+        let api = builder.build().map_err(|source| Error::Hub {
+            url: self.url(""),
+            source: Box::new(source),
+        })?;
+        Ok(api.repo(self.repo()))
+    }
+
+    fn repo(&self) -> Repo {
+        let (repo, revision) = (self.source.repo.clone(), self.source.revision.clone());
+        Repo::with_revision(repo, RepoType::Model, revision)
+    }
+
+    /// Where the client keeps whole and partial files.
+    fn blobs(&self, staging: &Path) -> PathBuf {
+        staging.join(self.repo().folder_name()).join("blobs")
+    }
+
+    /// Address of a file, for messages.
+    fn url(&self, remote: &str) -> String {
+        let endpoint = self
+            .endpoint
+            .unwrap_or("https://huggingface.co")
+            .trim_end_matches('/');
+        let HubSource { repo, revision, .. } = self.source;
+        format!("{endpoint}/{repo}/resolve/{revision}/{remote}")
+    }
+}
+
+/// Turns the client's progress into events.
+///
+/// The client announces a transfer (`init`) once or twice and then reports, as if they had just
+/// arrived, the bytes that it kept from an earlier run: the first `update` after an `init`.
+struct Reporter {
+    events: Sender<Event>,
+    announced: Option<u64>,
+}
+
+impl Reporter {
+    fn new(events: Sender<Event>) -> Self {
+        Self {
+            events,
+            announced: None,
+        }
+    }
+
+    fn send(&self, event: Event) {
+        // Nobody listens any more once the transfer was given up.
+        let _ = self.events.send(event);
+    }
+}
+
+impl hf_hub::api::Progress for Reporter {
+    fn init(&mut self, size: usize, _file: &str) {
+        self.announced = Some(size as u64);
+        self.send(Event::Answered);
+    }
+
+    fn update(&mut self, size: usize) {
+        let bytes = size as u64;
+        match self.announced.take() {
+            Some(total) => self.send(Event::Begin {
+                total,
+                already: bytes,
+            }),
+            None => self.send(Event::Advance(bytes)),
+        }
+    }
+
+    fn finish(&mut self) {}
+}
+
+/// The one whole file among the client's blobs.
+fn find_blob(blobs: &Path) -> Option<PathBuf> {
+    files_of(blobs)
+        .into_iter()
+        .find(|path| !has_extension(path, &["part", "lock"]))
+}
+
+/// Removes a partial file that cannot be continued: the client would ask for bytes past its end.
+fn drop_useless_part(blobs: &Path, file: &FileEntry) -> Result<()> {
+    let is_too_long =
+        |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.len() >= file.size);
+    for part in files_of(blobs) {
+        if has_extension(&part, &["part"]) && is_too_long(&part) {
+            std::fs::remove_file(&part).map_err(Error::io("remove", &part))?;
+        }
+    }
+    Ok(())
+}
+
+fn files_of(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| extensions.contains(&extension))
+}
+
+/// Checks a download, naming its address in an error.
+fn check(blob: &Path, url: &str, file: &FileEntry) -> Result<()> {
+    let found = std::fs::metadata(blob).map_err(Error::io("look at", blob))?;
+    let path = PathBuf::from(url);
+    if found.len() != file.size {
+        return Err(Error::WrongSize {
+            path,
+            expected: file.size,
+            actual: found.len(),
+        });
+    }
+    let actual = sha256_of_file(blob)?;
+    if actual != file.sha256 {
+        return Err(Error::WrongHash {
+            path,
+            expected: file.sha256.clone(),
+            actual,
+        });
+    }
+    Ok(())
+}
+
+fn remove_tree(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests;
