@@ -241,4 +241,4 @@ fn backup_path(path: &Path, number: u64, attempt: u64) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -70,6 +70,14 @@ impl RedbStore {
     }
 }
 
+#[cfg(test)]
+impl RedbStore {
+    /// The open database, for tests that look behind the records.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
 fn exists(path: &Path) -> Result<bool> {
     path.try_exists().map_err(|error| Error::io(path, error))
 }
@@ -243,3 +251,6 @@ impl Store for RedbStore {
         self.connection.read(|txn| jobs::list(txn, bot_id))
     }
 }
+
+#[cfg(test)]
+mod failing_disk_tests;
