@@ -13,25 +13,44 @@ use crate::Hit;
 pub(crate) struct TopK {
     limit: usize,
     kept: BinaryHeap<Ranked>,
+    /// Hits with lesser scores are out: one comparison decides nearly every offer.
+    bar: f32,
 }
 
 impl TopK {
     pub(crate) fn new(limit: usize) -> TopK {
+        let bar = match limit {
+            0 => f32::INFINITY,
+            _ => f32::NEG_INFINITY,
+        };
         TopK {
             limit,
             kept: BinaryHeap::new(),
+            bar,
         }
     }
 
-    /// Keeps `hit` if it is among the nearest so far.
+    /// Keeps `hit`, whose score is finite, if it is among the nearest so far.
     #[inline]
     pub(crate) fn offer(&mut self, hit: Hit) {
+        if hit.score >= self.bar {
+            self.insert(hit);
+        }
+    }
+
+    fn insert(&mut self, hit: Hit) {
         if self.kept.len() < self.limit {
             self.kept.push(Ranked(hit));
         } else if let Some(mut farthest) = self.kept.peek_mut()
             && Ranked(hit) < *farthest
         {
             *farthest = Ranked(hit);
+        }
+        if self.kept.len() == self.limit {
+            self.bar = self
+                .kept
+                .peek()
+                .map_or(self.bar, |farthest| farthest.0.score);
         }
     }
 

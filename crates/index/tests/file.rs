@@ -1,6 +1,8 @@
 //! The index file from outside: what comes back, what stays when a save fails, and the file of
 //! format version 1 that must open for ever.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! The exact index from outside: what it finds against brute force in f64, and what it refuses.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 use std::collections::{BTreeMap, HashSet};
 
 use longtrainer_index::{Error, FlatIndex, Hit, Metric, VectorIndex};
