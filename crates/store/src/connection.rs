@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, ReadableDatabase, StorageBackend};
+use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend};
 
 use crate::error::{Error, Failure, Result};
 use crate::staged_backend::{self, StagedFile};
@@ -158,8 +158,7 @@ impl Writer<'_> {
         write: impl FnOnce(&WriteTransaction) -> Result<T, Failure>,
     ) -> Result<T> {
         self.run(|database| {
-            // redb commits with `Durability::Immediate` unless told otherwise.
-            let transaction = WriteTransaction::new(database.begin_write()?);
+            let transaction = WriteTransaction::new(begin_write(database)?);
             match write(&transaction) {
                 Ok(value) => transaction.commit().map(|()| value),
                 Err(failure) => {
@@ -213,6 +212,18 @@ impl Writer<'_> {
             tracing::warn!(path = %self.connection.path.display(), "closed the store after an error");
         }
     }
+}
+
+/// Begins a transaction that is on the disk once it is committed, and that leaves nothing to
+/// repair. Without the latter redb would read a whole file after a crash (5.5 s for 1.2 GB)
+/// before opening it; the price is a second sync in every commit.
+fn begin_write(database: &Database) -> Result<redb::WriteTransaction, Failure> {
+    let mut transaction = database.begin_write()?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(|error| Failure::Redb(error.into()))?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
 }
 
 /// Opens a file, holding back what redb writes to it meanwhile.
