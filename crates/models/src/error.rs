@@ -225,11 +225,15 @@ fn list_failures(failures: &[FailedSource]) -> String {
     failures.iter().map(line).collect()
 }
 
-/// An error with all its causes in one line.
+/// An error with its causes in one line, leaving out those that the line already tells.
 fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
+    std::iter::successors(error.source(), |cause| cause.source())
         .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+        .fold(error.to_string(), |line, cause| {
+            if line.contains(&cause) {
+                line
+            } else {
+                format!("{line}: {cause}")
+            }
+        })
 }

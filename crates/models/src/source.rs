@@ -9,9 +9,7 @@ mod wheel;
 use std::path::{Path, PathBuf};
 
 use crate::entry::{FileEntry, Source};
-#[cfg(not(feature = "hub"))]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 
 const HUB_WORK: &str = ".hub-download";
@@ -64,20 +62,34 @@ impl Fetchers {
     }
 }
 
-/// The folders of unfinished work that a source may leave in a model's folder.
-pub(crate) fn work_folders(folder: &Path) -> [PathBuf; 2] {
-    [folder.join(HUB_WORK), folder.join(PYTHON_WORK)]
+/// Removes the folders of unfinished work; returns the bytes freed.
+pub(crate) fn clear_work(folder: &Path) -> Result<u64> {
+    let mut freed = 0;
+    for work in [folder.join(HUB_WORK), folder.join(PYTHON_WORK)] {
+        let size: u64 = file_sizes(&work).iter().sum();
+        remove_tree(&work)?;
+        freed += size;
+    }
+    Ok(freed)
 }
 
-/// Bytes of all files below a folder. What goes away meanwhile is not counted.
-pub(crate) fn folder_size(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return 0;
+/// Removes a folder with all that is in it; nothing if there is none.
+fn remove_tree(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of each file below a folder. What goes away meanwhile is not counted.
+fn file_sizes(folder: &Path) -> Vec<u64> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => file_sizes(&entry.path()),
+        Ok(found) if found.is_file() => vec![found.len()],
+        _ => Vec::new(),
     };
-    let size = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(found) if found.is_dir() => folder_size(&entry.path()),
-        Ok(found) if found.is_file() => found.len(),
-        _ => 0,
-    };
-    entries.flatten().map(size).sum()
+    entries.flat_map(sizes).collect()
 }

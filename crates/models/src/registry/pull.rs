@@ -6,7 +6,7 @@ use crate::local_model::LocalModel;
 use crate::lock::ModelLock;
 use crate::progress::Progress;
 use crate::registry::Registry;
-use crate::source::Request;
+use crate::source::{Request, clear_work};
 
 impl Registry {
     /// Makes sure that a model is on this machine, fetching what is missing or damaged.
@@ -40,6 +40,8 @@ impl Registry {
             progress.source(&format!("waiting for another pull of {name}"));
         })?;
         self.fetch_lacking(entry, progress)?;
+        // Only now: what a failed pull received is of use to the next.
+        clear_work(&folder)?;
         self.locate(name)
     }
 

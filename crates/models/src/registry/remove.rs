@@ -8,7 +8,7 @@ use crate::local_model::join;
 use crate::lock::ModelLock;
 use crate::place::temporary_path;
 use crate::registry::Registry;
-use crate::source::work_folders;
+use crate::source::clear_work;
 
 impl Registry {
     /// Removes a model's own files and what an interrupted pull left; returns the bytes freed.
@@ -45,9 +45,7 @@ fn remove_own_files(entry: &ModelEntry, folder: &Path) -> Result<u64> {
         let path = join(folder, &file.path);
         freed += remove_file(&path)? + remove_file(&temporary_path(&path))?;
     }
-    for work in work_folders(folder) {
-        freed += remove_folder(&work)?;
-    }
+    freed += clear_work(folder)?;
     for file in &entry.files {
         remove_empty_folders(join(folder, &file.path).parent(), folder);
     }
@@ -61,15 +59,6 @@ fn remove_file(path: &Path) -> Result<u64> {
     };
     std::fs::remove_file(path).map_err(Error::io("remove", path))?;
     Ok(if found.is_symlink() { 0 } else { found.len() })
-}
-
-fn remove_folder(path: &Path) -> Result<u64> {
-    if !path.is_dir() {
-        return Ok(0);
-    }
-    let size = crate::source::folder_size(path);
-    std::fs::remove_dir_all(path).map_err(Error::io("remove", path))?;
-    Ok(size)
 }
 
 /// Removes the folders from `from` up to `top` as far as they are empty.

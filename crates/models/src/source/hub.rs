@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::local_model::join;
 use crate::place::move_into_place;
 use crate::progress::Progress;
-use crate::source::{HUB_WORK, Request};
+use crate::source::{HUB_WORK, Request, remove_tree};
 
 /// How long the hub may take for its first answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -317,15 +317,6 @@ fn check(blob: &Path, url: &str, file: &FileEntry) -> Result<()> {
         });
     }
     Ok(())
-}
-
-fn remove_tree(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn is_full(error: &std::io::Error) -> bool {

