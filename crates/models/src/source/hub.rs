@@ -1,6 +1,6 @@
 //! Fetching files from a Hugging Face hub, through `hf-hub`.
 //!
-//! `hf-hub` 0.5 with `ureq` is 64 crates; 1.0 is 297, needs an async runtime, and writes no partial
+//! `hf-hub` 0.5 with `ureq` brings 57 crates; 1.0 brings 235, needs an async runtime, and writes no partial
 //! file that a later run could continue. What 0.5 lacks is made up for here: it sets no timeout and
 //! may panic on an odd answer, so it runs on a thread of its own that is watched and, if it falls
 //! silent, left behind; and it checks no hash, so the file is checked before it is moved from the
