@@ -1,10 +1,10 @@
 //! Fetching files from a Hugging Face hub, through `hf-hub`.
 //!
-//! `hf-hub` 0.5 with `ureq` brings 57 crates; 1.0 brings 235, needs an async runtime, and writes no partial
-//! file that a later run could continue. What 0.5 lacks is made up for here: it sets no timeout and
-//! may panic on an odd answer, so it runs on a thread of its own that is watched and, if it falls
-//! silent, left behind; and it checks no hash, so the file is checked before it is moved from the
-//! client's cache layout, kept in a work folder, to its place.
+//! `hf-hub` 0.5 with `ureq` brings 57 crates; 1.0 brings 235, needs an async runtime, and writes
+//! no partial file that a later run could continue. What 0.5 lacks is made up for here: it sets no
+//! timeout and may panic on an odd answer, so it runs on a thread of its own that is watched and,
+//! if it falls silent, left behind; and it checks no hash, so the file is checked before it is
+//! moved from the client's cache layout, kept in a work folder, to its place.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
