@@ -21,8 +21,8 @@ use crate::error::{Error, Failure, Result};
 use crate::staged_backend::{self, StagedFile};
 use crate::transaction::{ReadTransaction, WriteTransaction};
 
-/// Bytes of pages that redb may keep in memory. The store is read in long scans and by single
-/// keys, neither of which gains from more (see the measurements in `docs/store-format.md`).
+/// Bytes of pages that redb may keep in memory. More only helps to pass over all vectors twice in
+/// a row (see the measurements in `docs/store-format.md`), and memory is better left to models.
 const CACHE_BYTES: usize = 64 << 20;
 
 /// Opens the bytes of a store; a test puts a failing disk here.
@@ -215,8 +215,8 @@ impl Writer<'_> {
 }
 
 /// Begins a transaction that is on the disk once it is committed, and that leaves nothing to
-/// repair. Without the latter redb would read a whole file after a crash (5.5 s for 1.2 GB)
-/// before opening it; the price is a second sync in every commit.
+/// repair. Without the latter redb would read a whole file after a crash before
+/// opening it, seconds for a large one; the price is a second sync in every commit.
 fn begin_write(database: &Database) -> Result<redb::WriteTransaction, Failure> {
     let mut transaction = database.begin_write()?;
     transaction

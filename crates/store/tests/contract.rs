@@ -1,5 +1,8 @@
 //! The promises of [`Store`], one by one, where the random calls of `model.rs` do not reach.
 
+// The helpers of a test may do what the test may.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,7 +69,7 @@ fn metadata_comes_back_to_the_last_bit_and_in_order() {
     };
     let id = fixture
         .store
-        .add_documents("bot-a", &[new.clone()])
+        .add_documents("bot-a", std::slice::from_ref(&new))
         .unwrap()
         .added[0];
     let stored = fixture.store.document("bot-a", id).unwrap();

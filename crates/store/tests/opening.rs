@@ -1,5 +1,8 @@
 //! Opening a store: the first time, twice, and when the file is not what it should be.
 
+// The helpers of a test may do what the test may.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::fs;
