@@ -1,1 +1,31 @@
-//! The HTTP interface and the `serve` binary.
+//! The HTTP interface: the documented REST routes over a [`longtrainer::LongTrainer`].
+//!
+//! A handler parses, calls the facade off the runtime's threads, and answers; one table turns an
+//! error into a status. The server listens on this machine alone: it has no keys and no TLS yet, so
+//! an address that others can reach is refused.
+//!
+//! [`Server`] is what the `serve` binary and `longtrainer serve` run; [`router`] is for a program
+//! that brings its own listener.
+
+mod allowed_path;
+mod answer;
+mod api_error;
+mod body;
+mod error;
+mod handlers;
+mod ids;
+mod ingestion;
+mod local_only;
+mod options;
+mod query;
+mod routes;
+mod server;
+mod shutdown;
+mod state;
+mod stream;
+mod types;
+
+pub use error::{Error, Result};
+pub use options::{DEFAULT_BODY_LIMIT, DEFAULT_PORT, DEFAULT_SHUTDOWN_GRACE, ServerOptions};
+pub use routes::router;
+pub use server::{Server, run};

@@ -1,0 +1,156 @@
+//! The `serve` binary: flags, a trainer, a server.
+//!
+//! The flags that `longtrainer` has, too, carry the same names, defaults and variables, so that both
+//! programs find the same bots.
+#![expect(clippy::print_stdout, reason = "a program tells where it listens")]
+
+use std::io::{self, IsTerminal};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{ArgAction, Parser};
+use longtrainer::models::RegistryOptions;
+use longtrainer::{Defaults, DeviceChoice, LongTrainer};
+use longtrainer_server::{DEFAULT_PORT, Server, ServerOptions};
+use tracing::level_filters::LevelFilter;
+
+/// How long threads may hold the end of the process up once the server has ended. A file that is
+/// still being read is given up; its job is marked as failed at the next start.
+const LEFTOVERS: Duration = Duration::from_secs(1);
+
+/// Answer questions about your own documents over HTTP, on this machine alone.
+#[derive(Debug, Parser)]
+#[command(name = "serve", version, max_term_width = 100)]
+struct Flags {
+    /// Address to listen on; this version takes loopback addresses only
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = address)]
+    host: IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// Folder of bots, documents and chats [default: `longtrainer` in this user's data folder]
+    #[arg(long, value_name = "DIR", env = "LONGTRAINER_DATA", hide_env_values = true)]
+    data_dir: Option<PathBuf>,
+    /// Folder of models [env: LONGTRAINER_MODELS=] [default: in this user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    models_dir: Option<PathBuf>,
+    /// Never use the network to fetch models [env: LONGTRAINER_OFFLINE=1 or HF_HUB_OFFLINE=1]
+    #[arg(long)]
+    offline: bool,
+    /// Where models run: cpu, cuda, cuda:N, metal or auto
+    #[arg(long, default_value = "auto", env = "LONGTRAINER_DEVICE", hide_env_values = true)]
+    device: DeviceChoice,
+    /// Let documents/path read files in this directory; may be given several times
+    #[arg(long = "allow-dir", value_name = "DIR")]
+    allow_dirs: Vec<PathBuf>,
+    /// Registry name or .gguf file of the text model [default: the registry's]
+    #[arg(long, value_name = "MODEL")]
+    text_model: Option<String>,
+    /// Registry name or folder of the embedding model [default: the registry's]
+    #[arg(long, value_name = "MODEL")]
+    embedding_model: Option<String>,
+    /// Say more on standard error; twice for every request
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    start_log(flags.verbose);
+    match serve(flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(flags: Flags) -> anyhow::Result<()> {
+    let options = server_options(&flags);
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let served = runtime.block_on(async {
+        let server = Server::bind(open(flags)?, options).await?;
+        println!("{}", server.greeting());
+        server.run().await?;
+        anyhow::Ok(())
+    });
+    runtime.shutdown_timeout(LEFTOVERS);
+    served
+}
+
+fn server_options(flags: &Flags) -> ServerOptions {
+    ServerOptions {
+        host: flags.host,
+        port: flags.port,
+        allow_dirs: flags.allow_dirs.clone(),
+        ..ServerOptions::default()
+    }
+}
+
+/// Opens the data directory. Models are loaded when first needed.
+fn open(flags: Flags) -> anyhow::Result<LongTrainer> {
+    let data_dir = match flags.data_dir {
+        Some(dir) => dir,
+        None => dirs::data_dir()
+            .context("no data folder was found for this user; name one with --data-dir")?
+            .join("longtrainer"),
+    };
+    let mut registry = RegistryOptions::from_env();
+    registry.models_dir = flags.models_dir.or(registry.models_dir);
+    registry.offline |= flags.offline;
+    let defaults = Defaults {
+        text_model: flags.text_model,
+        embedding_model: flags.embedding_model,
+        ..Defaults::default()
+    };
+    LongTrainer::builder(&data_dir)
+        .registry(registry)
+        .device(flags.device)
+        .defaults(defaults)
+        .build()
+        .with_context(|| format!("cannot open the data folder {}", data_dir.display()))
+}
+
+/// `localhost`, or an address in figures: a name could come to mean another machine.
+fn address(text: &str) -> Result<IpAddr, String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    text.parse().map_err(|_| "neither localhost nor an IP address".to_owned())
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_do_not_contradict_each_other() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn a_host_is_an_address() {
+        assert_eq!(address("LocalHost"), Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        assert_eq!(address("::1"), Ok("::1".parse().unwrap()));
+        assert!(address("example.org").is_err());
+    }
+}

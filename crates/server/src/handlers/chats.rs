@@ -1,0 +1,100 @@
+//! Text chats: made, listed, asked, read, renamed, deleted.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use longtrainer::{BotId, ChatId, ChatKind, ChatRecord};
+
+use crate::answer::AnswerStream;
+use crate::api_error::ApiError;
+use crate::body::JsonBody;
+use crate::ids::Ids;
+use crate::query::QueryOf;
+use crate::state::AppState;
+use crate::stream::{Form, events, plain_text};
+use crate::types::{
+    AnswerBody, ChatsOfBot, Done, Message, Messages, NoFields, OfChat, OrderQuery, Question,
+    RenameRequest,
+};
+
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    Ids(bot_id): Ids<BotId>,
+    JsonBody(NoFields {}): JsonBody<NoFields>,
+) -> Result<Json<OfChat>, ApiError> {
+    let chat_id = state.call(move |trainer| trainer.new_chat(&bot_id)).await?;
+    Ok(Json(OfChat { chat_id: chat_id.into() }))
+}
+
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Ids(bot_id): Ids<BotId>,
+) -> Result<Json<ChatsOfBot>, ApiError> {
+    state
+        .call(move |trainer| {
+            let chats = trainer.chats(&bot_id, ChatKind::Text)?;
+            let vision_chats = trainer.chats(&bot_id, ChatKind::Vision)?;
+            Ok::<_, longtrainer::Error>(Json(ChatsOfBot::new(chats, vision_chats)))
+        })
+        .await
+}
+
+/// Answers a question, whole or in pieces. A client that leaves stops the model, whichever it is.
+pub(crate) async fn ask(
+    State(state): State<AppState>,
+    Ids((bot_id, chat_id)): Ids<(BotId, ChatId)>,
+    headers: HeaderMap,
+    JsonBody(question): JsonBody<Question>,
+) -> Result<Response, ApiError> {
+    let form = Form::wanted(question.stream, &headers);
+    question.check(form != Form::Whole)?;
+    let answer = AnswerStream::begin(&state, bot_id, chat_id, question).await?;
+    match form {
+        Form::Whole => Ok(Json(AnswerBody::from(answer.whole().await?)).into_response()),
+        Form::PlainText => plain_text(answer).await,
+        Form::Events => Ok(events(answer)),
+    }
+}
+
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    Ids(chat_id): Ids<ChatId>,
+    QueryOf(query): QueryOf<OrderQuery>,
+) -> Result<Json<Messages<Message>>, ApiError> {
+    state
+        .call(move |trainer| {
+            let chat = trainer.chat(&chat_id)?;
+            let messages = trainer
+                .get_chat_by_id(&chat_id, query.into())?
+                .into_iter()
+                .map(|turn| Message {
+                    bot_id: chat.bot_id.clone(),
+                    chat_id: chat.chat_id.clone(),
+                    turn,
+                })
+                .collect();
+            Ok::<_, longtrainer::Error>(Json(Messages { messages }))
+        })
+        .await
+}
+
+pub(crate) async fn rename(
+    State(state): State<AppState>,
+    Ids(chat_id): Ids<ChatId>,
+    JsonBody(request): JsonBody<RenameRequest>,
+) -> Result<Json<ChatRecord>, ApiError> {
+    state
+        .call(move |trainer| trainer.rename_chat(&chat_id, request.title.as_deref()))
+        .await
+        .map(Json)
+}
+
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    Ids(chat_id): Ids<ChatId>,
+) -> Result<Json<Done<OfChat>>, ApiError> {
+    let id = chat_id.to_string();
+    state.call(move |trainer| trainer.delete_chat(&chat_id)).await?;
+    Ok(Json(Done { status: "deleted", ids: OfChat { chat_id: id } }))
+}

@@ -1,0 +1,10 @@
+//! The handlers, a file for each kind of thing. Each parses, calls the facade, and answers.
+
+pub(crate) mod bots;
+pub(crate) mod chats;
+pub(crate) mod documents;
+pub(crate) mod fallback;
+pub(crate) mod health;
+pub(crate) mod jobs;
+pub(crate) mod training;
+pub(crate) mod vision;

@@ -1,0 +1,54 @@
+//! Every route, and what stands before all of them.
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::{delete, get, post, put};
+use longtrainer::LongTrainer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::api_error::answer_to_panic;
+use crate::handlers::{bots, chats, documents, fallback, health, jobs, training, vision};
+use crate::local_only::local_only;
+use crate::options::ServerOptions;
+use crate::state::AppState;
+
+/// The documented routes over `trainer`, for a program that brings its own listener. Requests must
+/// name a loopback host all the same.
+pub fn router(trainer: LongTrainer, options: &ServerOptions) -> Router {
+    with_state(AppState::new(trainer, options.clone()))
+}
+
+pub(crate) fn with_state(state: AppState) -> Router {
+    Router::new()
+        .route("/health", get(health::show))
+        .route("/bots", get(bots::list).post(bots::create))
+        .route("/bots/{bot_id}", get(bots::show).delete(bots::delete))
+        .route("/bots/{bot_id}/build", post(bots::build))
+        .route("/bots/{bot_id}/load", post(bots::load))
+        .route("/bots/{bot_id}/prompt", put(bots::set_prompt))
+        .route("/bots/{bot_id}/documents", get(documents::list))
+        .route("/bots/{bot_id}/documents/path", post(documents::add_path))
+        .route("/bots/{bot_id}/documents/link", post(documents::add_link))
+        .route("/bots/{bot_id}/documents/query", post(documents::add_query))
+        .route("/bots/{bot_id}/documents/{document_id}", delete(documents::delete))
+        .route("/bots/{bot_id}/vectorstore", post(documents::search))
+        .route("/bots/{bot_id}/jobs", get(jobs::list))
+        .route("/jobs/{job_id}", get(jobs::show))
+        .route("/bots/{bot_id}/chats", get(chats::list).post(chats::create))
+        .route("/bots/{bot_id}/chats/{chat_id}", post(chats::ask))
+        .route("/chats/{chat_id}", get(chats::show).patch(chats::rename).delete(chats::delete))
+        .route("/bots/{bot_id}/train-chats", post(training::train))
+        .route("/bots/{bot_id}/vision-chats", post(vision::create))
+        .route("/bots/{bot_id}/vision-chats/{vision_chat_id}", post(vision::ask))
+        .route(
+            "/vision-chats/{vision_chat_id}",
+            get(vision::show).patch(vision::rename).delete(vision::delete),
+        )
+        .fallback(fallback::unknown_route)
+        .method_not_allowed_fallback(fallback::wrong_method)
+        .layer(from_fn(local_only))
+        .layer(CatchPanicLayer::custom(answer_to_panic))
+        .layer(TraceLayer::new_for_http())
+        .with_state(state)
+}

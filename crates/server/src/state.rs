@@ -1,0 +1,52 @@
+//! What all handlers share, and the one way by which they call the facade.
+
+use std::sync::Arc;
+
+use longtrainer::LongTrainer;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api_error::ApiError;
+use crate::options::ServerOptions;
+
+/// Files read at once: parsing is bound by the processor, and a large file by memory.
+const INGESTIONS_AT_ONCE: usize = 2;
+
+/// What all handlers share. Clones are cheap.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    trainer: LongTrainer,
+    /// What the server was told.
+    pub(crate) options: Arc<ServerOptions>,
+    /// Cancelled when answers that still run must end.
+    pub(crate) stop_answers: CancellationToken,
+    /// The jobs at work.
+    pub(crate) jobs: TaskTracker,
+    /// Held by a job while it reads a file.
+    pub(crate) ingestions: Arc<Semaphore>,
+}
+
+impl AppState {
+    pub(crate) fn new(trainer: LongTrainer, options: ServerOptions) -> Self {
+        Self {
+            trainer,
+            options: Arc::new(options),
+            stop_answers: CancellationToken::new(),
+            jobs: TaskTracker::new(),
+            ingestions: Arc::new(Semaphore::new(INGESTIONS_AT_ONCE)),
+        }
+    }
+
+    /// Calls the facade on a thread that may block. The call runs to its end even if the client
+    /// leaves meanwhile: a build or a deletion is not left half-way.
+    pub(crate) async fn call<T, E, F>(&self, call: F) -> Result<T, ApiError>
+    where
+        F: FnOnce(&LongTrainer) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
+        let trainer = self.trainer.clone();
+        tokio::task::spawn_blocking(move || call(&trainer)).await?.map_err(Into::into)
+    }
+}

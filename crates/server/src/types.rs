@@ -1,0 +1,463 @@
+//! The JSON bodies of requests and answers. Names are the documented ones; what is ours beside
+//! them only adds. A request's unknown fields are refused, so that a misspelt one is not ignored.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use longtrainer::{
+    Answer, BotOptions, BotRecord, BuildReport, ChatRecord, DocumentSummary, FinishReason,
+    HistoryUse, JobRecord, JobStatus, Metadata, ResponseOptions, RetrievedDocument, TrainReport,
+    TurnRecord, UploadedFile, Usage, VisionTurnRecord,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api_error::ApiError;
+
+/// Why a request is not answered.
+#[derive(Serialize)]
+pub(crate) struct ErrorBody {
+    pub(crate) detail: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Health {
+    pub(crate) status: &'static str,
+    pub(crate) version: &'static str,
+}
+
+/// The body of a route that takes none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoFields {}
+
+/// Something was done to what is named; the ids stand beside it.
+#[derive(Serialize)]
+pub(crate) struct Done<I> {
+    pub(crate) status: &'static str,
+    #[serde(flatten)]
+    pub(crate) ids: I,
+}
+
+#[derive(Serialize)]
+pub(crate) struct OfBot {
+    pub(crate) bot_id: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct OfChat {
+    pub(crate) chat_id: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct OfVisionChat {
+    pub(crate) vision_chat_id: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct OfDocument {
+    pub(crate) bot_id: String,
+    pub(crate) document_id: u64,
+    /// Chunks that went with it.
+    pub(crate) chunks: usize,
+}
+
+#[derive(Serialize)]
+pub(crate) struct BotList {
+    pub(crate) bots: Vec<BotRecord>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BuildRequest {
+    prompt_template: Option<String>,
+    agent_mode: Option<bool>,
+    tools: Option<Vec<Value>>,
+    num_k: Option<usize>,
+    chunk_size: Option<usize>,
+    chunk_overlap: Option<usize>,
+}
+
+impl BuildRequest {
+    pub(crate) fn into_options(self) -> Result<BotOptions, ApiError> {
+        if self.agent_mode == Some(true) {
+            return Err(ApiError::not_implemented("agent_mode: this version has no agents"));
+        }
+        if self.tools.is_some_and(|tools| !tools.is_empty()) {
+            return Err(ApiError::not_implemented("tools: this version has no tools"));
+        }
+        Ok(BotOptions {
+            prompt_template: self.prompt_template,
+            num_k: self.num_k,
+            chunk_size: self.chunk_size,
+            chunk_overlap: self.chunk_overlap,
+            ..BotOptions::default()
+        })
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Built {
+    status: &'static str,
+    bot_id: String,
+    /// Documents made searchable by this build, and their chunks.
+    documents: usize,
+    chunks: usize,
+    /// Documents that were searchable before.
+    already_built: usize,
+    elapsed_ms: f64,
+}
+
+impl Built {
+    pub(crate) fn new(bot_id: String, report: &BuildReport) -> Self {
+        Self {
+            status: "ok",
+            bot_id,
+            documents: report.documents,
+            chunks: report.chunks,
+            already_built: report.already_built,
+            elapsed_ms: milliseconds(report.elapsed),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PromptRequest {
+    pub(crate) prompt_template: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PathRequest {
+    pub(crate) path: PathBuf,
+    #[serde(default)]
+    use_unstructured: bool,
+}
+
+impl PathRequest {
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
+        match self.use_unstructured {
+            true => Err(ApiError::not_implemented(
+                "use_unstructured: the formats are read by this program's own loaders",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct JobBegun {
+    pub(crate) job_id: String,
+    pub(crate) status: JobStatus,
+}
+
+#[derive(Serialize)]
+pub(crate) struct JobList {
+    pub(crate) jobs: Vec<JobRecord>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct DocumentList {
+    pub(crate) documents: Vec<DocumentSummary>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchRequest {
+    pub(crate) query: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Passages {
+    pub(crate) documents: Vec<Passage>,
+}
+
+/// A passage found for a question.
+#[derive(Serialize)]
+pub(crate) struct Passage {
+    content: String,
+    metadata: Metadata,
+    score: f32,
+    document_id: u64,
+    chunk_id: u64,
+}
+
+impl From<RetrievedDocument> for Passage {
+    fn from(found: RetrievedDocument) -> Self {
+        Self {
+            content: found.page_content,
+            metadata: found.metadata,
+            score: found.score,
+            document_id: found.document_id,
+            chunk_id: found.chunk_id,
+        }
+    }
+}
+
+/// Passages as JSON has them.
+pub(crate) fn passages(found: Vec<RetrievedDocument>) -> Vec<Passage> {
+    found.into_iter().map(Passage::from).collect()
+}
+
+/// A bot's chats: the documented ids, and the same chats with their titles and times.
+#[derive(Serialize)]
+pub(crate) struct ChatsOfBot {
+    chat_ids: Vec<String>,
+    vision_chat_ids: Vec<String>,
+    chats: Vec<ChatRecord>,
+    vision_chats: Vec<ChatRecord>,
+}
+
+impl ChatsOfBot {
+    pub(crate) fn new(chats: Vec<ChatRecord>, vision_chats: Vec<ChatRecord>) -> Self {
+        let ids = |chats: &[ChatRecord]| chats.iter().map(|chat| chat.chat_id.clone()).collect();
+        Self {
+            chat_ids: ids(&chats),
+            vision_chat_ids: ids(&vision_chats),
+            chats,
+            vision_chats,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OrderName {
+    #[default]
+    Newest,
+    Oldest,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrderQuery {
+    #[serde(default)]
+    order: OrderName,
+}
+
+impl From<OrderQuery> for longtrainer::Order {
+    fn from(query: OrderQuery) -> Self {
+        match query.order {
+            OrderName::Newest => Self::Newest,
+            OrderName::Oldest => Self::Oldest,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenameRequest {
+    /// `null` takes the name away; it must be written, so that `{}` does not.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) title: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Messages<M> {
+    pub(crate) messages: Vec<M>,
+}
+
+/// A stored turn with the documented ids.
+#[derive(Serialize)]
+pub(crate) struct Message {
+    pub(crate) bot_id: String,
+    pub(crate) chat_id: String,
+    #[serde(flatten)]
+    pub(crate) turn: TurnRecord,
+}
+
+/// A stored vision turn with the documented ids and `image_path`, the paths joined by commas.
+#[derive(Serialize)]
+pub(crate) struct VisionMessage {
+    pub(crate) bot_id: String,
+    pub(crate) vision_chat_id: String,
+    pub(crate) image_path: String,
+    #[serde(flatten)]
+    pub(crate) turn: VisionTurnRecord,
+}
+
+/// A file whose text is sent along with a question. No file is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SentFile {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    url: Option<String>,
+    extracted_text: Option<String>,
+}
+
+impl From<SentFile> for UploadedFile {
+    fn from(file: SentFile) -> Self {
+        Self {
+            name: file.name,
+            kind: file.kind,
+            url: file.url,
+            extracted_text: file.extracted_text,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    pub(crate) query: String,
+    #[serde(default)]
+    pub(crate) stream: bool,
+    #[serde(default)]
+    web_search: bool,
+    uploaded_files: Option<Vec<SentFile>>,
+    schema: Option<Value>,
+}
+
+impl Question {
+    /// Refuses what cannot be honoured; `streamed` tells whether the answer is to come in pieces.
+    pub(crate) fn check(&self, streamed: bool) -> Result<(), ApiError> {
+        if self.schema.is_some() && streamed {
+            return Err(ApiError::unprocessable("schema and stream cannot be used together"));
+        }
+        if self.schema.is_some() {
+            return Err(ApiError::not_implemented("schema: this version gives text answers only"));
+        }
+        check_web_search(self.web_search)
+    }
+
+    pub(crate) fn into_parts(self) -> (String, ResponseOptions) {
+        let uploaded_files = sent_files(self.uploaded_files);
+        (self.query, ResponseOptions { uploaded_files, ..ResponseOptions::default() })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VisionQuestion {
+    query: String,
+    image_paths: Vec<PathBuf>,
+    #[serde(default)]
+    web_search: bool,
+    uploaded_files: Option<Vec<SentFile>>,
+}
+
+impl VisionQuestion {
+    pub(crate) fn into_parts(self) -> Result<(String, Vec<PathBuf>, ResponseOptions), ApiError> {
+        check_web_search(self.web_search)?;
+        let uploaded_files = sent_files(self.uploaded_files);
+        let options = ResponseOptions { uploaded_files, ..ResponseOptions::default() };
+        Ok((self.query, self.image_paths, options))
+    }
+}
+
+fn check_web_search(wanted: bool) -> Result<(), ApiError> {
+    match wanted {
+        true => Err(ApiError::not_implemented("web_search: this server does not search the web")),
+        false => Ok(()),
+    }
+}
+
+fn sent_files(files: Option<Vec<SentFile>>) -> Vec<UploadedFile> {
+    files.unwrap_or_default().into_iter().map(UploadedFile::from).collect()
+}
+
+/// A whole answer.
+#[derive(Serialize)]
+pub(crate) struct AnswerBody {
+    answer: String,
+    web_sources: Vec<String>,
+    sources: Vec<Passage>,
+    usage: UsageBody,
+    history: HistoryUse,
+    finish_reason: &'static str,
+    turn: u64,
+}
+
+impl From<Answer> for AnswerBody {
+    fn from(answer: Answer) -> Self {
+        Self {
+            answer: answer.text,
+            web_sources: answer.web_sources,
+            sources: passages(answer.sources),
+            usage: answer.usage.into(),
+            history: answer.history,
+            finish_reason: match answer.finish_reason {
+                FinishReason::Stop => "stop",
+                FinishReason::Length => "length",
+            },
+            turn: answer.turn,
+        }
+    }
+}
+
+/// A whole answer about pictures, under its documented name.
+#[derive(Serialize)]
+pub(crate) struct VisionAnswerBody {
+    response: String,
+    web_sources: Vec<String>,
+    sources: Vec<Passage>,
+    usage: UsageBody,
+    turn: u64,
+}
+
+impl From<Answer> for VisionAnswerBody {
+    fn from(answer: Answer) -> Self {
+        Self {
+            response: answer.text,
+            web_sources: answer.web_sources,
+            sources: passages(answer.sources),
+            usage: answer.usage.into(),
+            turn: answer.turn,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct UsageBody {
+    prompt_tokens: usize,
+    completion_tokens: usize,
+    total_tokens: usize,
+    time_to_first_token_ms: f64,
+    decode_time_ms: f64,
+}
+
+impl From<Usage> for UsageBody {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            total_tokens: usage.prompt_tokens + usage.completion_tokens,
+            time_to_first_token_ms: milliseconds(usage.time_to_first_token),
+            decode_time_ms: milliseconds(usage.decode_time),
+        }
+    }
+}
+
+/// To a thousandth.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// The first event of a stream.
+#[derive(Serialize)]
+pub(crate) struct SourcesEvent {
+    pub(crate) sources: Vec<Passage>,
+}
+
+/// A piece of text.
+#[derive(Serialize)]
+pub(crate) struct TokenEvent {
+    pub(crate) text: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Trained {
+    message: String,
+    csv_path: Option<PathBuf>,
+    /// Turns taken.
+    turns: usize,
+}
+
+impl From<TrainReport> for Trained {
+    fn from(report: TrainReport) -> Self {
+        Self { message: report.message, csv_path: report.csv_path, turns: report.turns }
+    }
+}
