@@ -1,4 +1,9 @@
-//! What can go wrong with a model.
+//! What can go wrong with a model: while finding a device, loading, reading a prompt, generating.
+//!
+//! Messages name the file, tensor or field, so that a person can act on them; the error of the
+//! library underneath is kept as the source.
+
+use std::path::PathBuf;
 
 /// The result of every call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -35,5 +40,110 @@ pub enum Error {
     EngineStopped {
         /// The model.
         model: String,
+    },
+    /// A device name that means nothing.
+    #[error("unknown device {name:?}: use cpu, cuda, cuda:N, metal or auto")]
+    UnknownDevice {
+        /// The name.
+        name: String,
+    },
+    /// A device that this build or this machine does not have.
+    #[error("device {device} is not available: {reason}")]
+    DeviceUnavailable {
+        /// The device asked for.
+        device: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A model file could not be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A configuration file of a model is not what it should be.
+    #[error("{path} is not a valid configuration")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A model file could be read, but does not hold what a model needs.
+    #[error("{path}: {problem}")]
+    BadModel {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or wrong.
+        problem: String,
+    },
+    /// A tensor is missing, misshapen, cut off or holds values that are not finite.
+    #[error("{path}: tensor {tensor}: {problem}")]
+    BadTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A kind of model that this crate cannot run.
+    #[error("{path}: {what} {found:?} is not supported; supported are {supported}")]
+    Unsupported {
+        /// The file that says so.
+        path: PathBuf,
+        /// What is not supported: architecture, tokenizer, pooling.
+        what: &'static str,
+        /// What the file asks for.
+        found: String,
+        /// What could be asked for.
+        supported: &'static str,
+    },
+    /// The tokenizer could not be built or refused a text.
+    #[error("the tokenizer of model {model:?} failed")]
+    Tokenizer {
+        /// The model.
+        model: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The chat template cannot be read, or refused these messages.
+    #[error("the chat template of model {model:?} failed")]
+    Template {
+        /// The model.
+        model: String,
+        /// Line and reason.
+        #[source]
+        source: minijinja::Error,
+    },
+    /// The tensor library refused an operation.
+    #[error("computing with model {model:?} failed")]
+    Compute {
+        /// The model.
+        model: String,
+        /// Which operation, and why.
+        #[source]
+        source: candle_core::Error,
+    },
+    /// A request hit a defect of this program. The model goes on with the next request.
+    #[error("model {model:?} failed inside a step: {message}")]
+    Panicked {
+        /// The model.
+        model: String,
+        /// What the panic said.
+        message: String,
+    },
+    /// A thread for a model could not be started.
+    #[error("cannot start the threads of model {model:?}: {reason}")]
+    Threads {
+        /// The model.
+        model: String,
+        /// Why.
+        reason: String,
     },
 }

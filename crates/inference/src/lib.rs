@@ -2,14 +2,38 @@
 //! stream of text, both through Candle.
 //!
 //! [`Embedder`] and [`TextModel`] are the seam: the facade sees only them, so that a test can use a
-//! fake and a large deployment can put a cluster behind the same calls.
+//! fake and a large deployment can put a cluster behind the same calls. [`BertEmbedder`] and
+//! [`GgufTextModel`] are what runs on this machine, on a device from [`select_device`].
 
+mod answer_text;
+mod decoder;
+mod device;
+mod embedder;
+mod engine;
 mod error;
+mod gguf;
 mod message;
+mod prompt;
+mod sampling;
 mod seam;
 mod stream;
+mod template;
+mod text_model;
+mod tokenizer;
 
+#[cfg(test)]
+#[path = "../tests/support/models.rs"]
+#[allow(unreachable_pub)]
+mod test_models;
+#[cfg(test)]
+#[path = "../tests/support/tiny.rs"]
+#[allow(unreachable_pub, dead_code)]
+mod tiny;
+
+pub use device::{DeviceChoice, SelectedDevice, select_device};
+pub use embedder::BertEmbedder;
 pub use error::{Error, Result};
 pub use message::{Message, Role};
 pub use seam::{Embedder, EmbedderInfo, GenerateRequest, Sampling, TextModel, TextModelInfo};
 pub use stream::{FinishReason, Generation, StreamItem, TextStream, Usage};
+pub use text_model::{GgufTextModel, TextModelOptions};

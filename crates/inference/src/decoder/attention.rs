@@ -1,0 +1,116 @@
+//! Causal self-attention in which several query heads share a key head (Ainslie et al. 2023).
+//!
+//! The query heads of one key head are stacked into the rows of one matrix, so that keys and values
+//! are never repeated in memory.
+
+use candle_core::Tensor;
+
+use super::cache::Step;
+use super::config::DecoderConfig;
+use super::norm::RmsNorm;
+use super::projection::Projection;
+use super::weights::Weights;
+use crate::Result;
+
+/// The attention of a block.
+#[derive(Debug)]
+pub(super) struct Attention {
+    query_key_value: Projection,
+    query_norm: Option<RmsNorm>,
+    key_norm: Option<RmsNorm>,
+    output: Projection,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+impl Attention {
+    /// Reads the four matrices, their biases and the norms of heads.
+    pub(super) fn load(
+        config: &DecoderConfig,
+        weights: &Weights<'_>,
+        name: &dyn Fn(&str) -> String,
+    ) -> Result<Self> {
+        let queries = config.heads * config.head_dim;
+        let keys = config.kv_heads * config.head_dim;
+        let (query, key, value) = (name("attn_q"), name("attn_k"), name("attn_v"));
+        let parts = [(query.as_str(), queries), (&key, keys), (&value, keys)];
+        let head_norm = |part: &str| {
+            let load = || RmsNorm::load(config, weights, &name(part), config.head_dim);
+            config.has_head_norms.then(load).transpose()
+        };
+        Ok(Self {
+            query_key_value: weights.projection(&parts, config.hidden)?,
+            query_norm: head_norm("attn_q_norm.weight")?,
+            key_norm: head_norm("attn_k_norm.weight")?,
+            output: weights.projection(&[(&name("attn_output"), config.hidden)], queries)?,
+            heads: config.heads,
+            kv_heads: config.kv_heads,
+            head_dim: config.head_dim,
+        })
+    }
+
+    /// (tokens, hidden) -> (tokens, hidden)
+    pub(super) fn forward(
+        &self,
+        input: &Tensor,
+        step: &mut Step<'_>,
+        block: usize,
+    ) -> candle_core::Result<Tensor> {
+        let (queries, keys, values) = self.project(input)?;
+        let queries = step.angles.rotate(&normed(&self.query_norm, queries)?)?;
+        let keys = step.angles.rotate(&normed(&self.key_norm, keys)?)?;
+        let (keys, values) = step.extend(block, &keys, &values)?;
+        let mixed = self.attend(&queries, &keys, &values, step.mask.as_ref())?;
+        self.output.forward(&mixed)
+    }
+
+    /// Queries (heads, tokens, head_dim), keys and values (kv_heads, tokens, head_dim).
+    fn project(&self, input: &Tensor) -> candle_core::Result<(Tensor, Tensor, Tensor)> {
+        let joined = self.query_key_value.forward(input)?; // (tokens, queries + keys + values)
+        let queries = self.heads * self.head_dim;
+        let keys = self.kv_heads * self.head_dim;
+        let part = |start: usize, heads: usize| {
+            let part = joined.narrow(1, start, heads * self.head_dim)?;
+            let tokens = part.dim(0)?;
+            let split = part.contiguous()?.reshape((tokens, heads, self.head_dim))?;
+            split.transpose(0, 1)?.contiguous()
+        };
+        Ok((
+            part(0, self.heads)?,
+            part(queries, self.kv_heads)?,
+            part(queries + keys, self.kv_heads)?,
+        ))
+    }
+
+    fn attend(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        mask: Option<&Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        let tokens = queries.dim(1)?;
+        let length = keys.dim(1)?;
+        let group = self.heads / self.kv_heads;
+        let scale = 1.0 / (self.head_dim as f64).sqrt();
+        // (kv_heads, group * tokens, head_dim)
+        let queries = (queries * scale)?.reshape((self.kv_heads, group * tokens, self.head_dim))?;
+        let mut scores = queries.matmul(&keys.t()?)?; // (kv_heads, group * tokens, length)
+        if let Some(mask) = mask {
+            scores = scores.reshape((self.heads, tokens, length))?.broadcast_add(mask)?;
+            scores = scores.reshape((self.kv_heads, group * tokens, length))?;
+        }
+        let shares = candle_nn::ops::softmax_last_dim(&scores)?;
+        let mixed = shares.matmul(values)?; // (kv_heads, group * tokens, head_dim)
+        let mixed = mixed.reshape((self.heads, tokens, self.head_dim))?;
+        mixed.transpose(0, 1)?.contiguous()?.reshape((tokens, self.heads * self.head_dim))
+    }
+}
+
+fn normed(norm: &Option<RmsNorm>, heads: Tensor) -> candle_core::Result<Tensor> {
+    match norm {
+        Some(norm) => norm.forward(&heads),
+        None => Ok(heads),
+    }
+}

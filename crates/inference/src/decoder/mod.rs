@@ -1,0 +1,148 @@
+//! A llama-family decoder over Candle's operators, with the weights of a GGUF file.
+//!
+//! One code path runs Llama (SmolLM2 and Mistral among them), Qwen2 and Qwen3: they differ in biases,
+//! in a norm of queries and keys, and in how rotary pairs are laid out. Blocks are read in order of
+//! use; a tensor of the file that no block asked for is an error, because a model that is only
+//! partly understood gives wrong answers, not slower ones.
+
+mod attention;
+mod cache;
+mod config;
+mod feed_forward;
+mod norm;
+mod projection;
+mod rotary;
+mod weights;
+
+use candle_core::{Device, Tensor};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use crate::Result;
+use crate::gguf::GgufFile;
+
+use attention::Attention;
+pub(crate) use cache::KvCache;
+pub(crate) use config::DecoderConfig;
+use feed_forward::FeedForward;
+use norm::RmsNorm;
+use projection::Projection;
+use rotary::Rotary;
+use weights::Weights;
+
+#[derive(Debug)]
+struct Block {
+    attention_norm: RmsNorm,
+    attention: Attention,
+    feed_forward_norm: RmsNorm,
+    feed_forward: FeedForward,
+}
+
+/// The decoder. Its weights never change; what a request adds is in its [`KvCache`].
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    config: DecoderConfig,
+    embedding: Tensor,
+    rotary: Rotary,
+    blocks: Vec<Block>,
+    output_norm: RmsNorm,
+    output: Projection,
+    device: Device,
+}
+
+impl Decoder {
+    /// Reads the weights of a file.
+    pub(crate) fn from_gguf(file: &GgufFile, device: &Device) -> Result<Self> {
+        let config = DecoderConfig::from_gguf(file)?;
+        let weights = Weights::new(file, device);
+        let embedding = weights.dense("token_embd.weight", &[config.vocabulary, config.hidden])?;
+        let rotary = Rotary::load(&config, &weights)?;
+        let blocks = (0..config.blocks)
+            .into_par_iter()
+            .map(|index| Block::load(&config, &weights, index))
+            .collect::<Result<Vec<Block>>>()?;
+        let output_norm = RmsNorm::load(&config, &weights, "output_norm.weight", config.hidden)?;
+        let output = load_output(&config, &weights, &embedding)?;
+        weights.check_all_used()?;
+        Ok(Self {
+            config,
+            embedding,
+            rotary,
+            blocks,
+            output_norm,
+            output,
+            device: device.clone(),
+        })
+    }
+
+    /// What the file says of the model.
+    pub(crate) fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// An empty cache for one request.
+    pub(crate) fn new_cache(&self) -> KvCache {
+        KvCache::new(&self.config, &self.device)
+    }
+
+    /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
+    pub(crate) fn forward(
+        &self,
+        tokens: &[u32],
+        cache: &mut KvCache,
+    ) -> candle_core::Result<Vec<f32>> {
+        let hidden = self.hidden(tokens, cache)?;
+        let last = hidden.narrow(0, tokens.len() - 1, 1)?; // (1, hidden)
+        let last = self.output_norm.forward(&last)?;
+        self.output.forward(&last)?.flatten_all()?.to_vec1()
+    }
+
+    /// Reads tokens for the cache alone: nobody needs logits in the middle of a prompt.
+    pub(crate) fn read(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<()> {
+        self.hidden(tokens, cache).map(drop)
+    }
+
+    fn hidden(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<Tensor> {
+        let ids = Tensor::new(tokens, &self.device)?;
+        let mut hidden = self.embedding.index_select(&ids, 0)?; // (tokens, hidden)
+        let mut step = cache.step(tokens.len(), &self.rotary)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let normed = block.attention_norm.forward(&hidden)?;
+            hidden = (hidden + block.attention.forward(&normed, &mut step, index)?)?;
+            let normed = block.feed_forward_norm.forward(&hidden)?;
+            hidden = (hidden + block.feed_forward.forward(&normed)?)?;
+        }
+        step.finish();
+        Ok(hidden)
+    }
+}
+
+impl Block {
+    fn load(config: &DecoderConfig, weights: &Weights<'_>, index: usize) -> Result<Self> {
+        let name = |part: &str| format!("blk.{index}.{part}");
+        let norm = |part: &str| RmsNorm::load(config, weights, &name(part), config.hidden);
+        Ok(Self {
+            attention_norm: norm("attn_norm.weight")?,
+            attention: Attention::load(config, weights, &name)?,
+            feed_forward_norm: norm("ffn_norm.weight")?,
+            feed_forward: FeedForward::load(config, weights, &name)?,
+        })
+    }
+}
+
+/// Some models have a matrix of their own for the logits, others use the embedding again.
+fn load_output(
+    config: &DecoderConfig,
+    weights: &Weights<'_>,
+    embedding: &Tensor,
+) -> Result<Projection> {
+    if weights.has("output.weight") {
+        return weights.projection(&[("output", config.vocabulary)], config.hidden);
+    }
+    if weights.keeps_quantised() {
+        return weights.projection(&[("token_embd", config.vocabulary)], config.hidden);
+    }
+    weights.tied_projection(embedding)
+}
+
+#[cfg(test)]
+mod tests;

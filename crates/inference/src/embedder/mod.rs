@@ -1,0 +1,147 @@
+//! Texts to vectors with a sentence-transformers model of the BERT family.
+//!
+//! The vectors are those of sentence-transformers: its folder layout is read, its limits, pooling
+//! and norm are kept. Texts are batched by length, so that a short text never pays for a long
+//! neighbour, and batches run side by side.
+
+mod batch;
+mod bert;
+mod folder;
+mod pooling;
+mod weights;
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use tokenizers::Tokenizer;
+
+use crate::device::SelectedDevice;
+use crate::{Embedder, EmbedderInfo, Error, Result};
+
+use batch::Batch;
+use bert::Bert;
+use folder::ModelFolder;
+use pooling::Pooling;
+
+/// An encoder of the BERT family.
+#[derive(Debug)]
+pub struct BertEmbedder {
+    info: EmbedderInfo,
+    tokenizer: Tokenizer,
+    bert: Bert,
+    pooling: Pooling,
+    device: Device,
+}
+
+impl BertEmbedder {
+    /// Loads a sentence-transformers folder: `config.json`, `tokenizer.json` and
+    /// `model.safetensors`, and where they exist `sentence_bert_config.json`,
+    /// `1_Pooling/config.json` and `modules.json`. `sha256` is the hex hash of the weights, which
+    /// whoever fetched them has checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::Config`], [`Error::BadModel`] and [`Error::BadTensor`] for files
+    /// that are missing or damaged, [`Error::Unsupported`] for an architecture or a pooling that
+    /// this crate cannot run, [`Error::Tokenizer`] for a bad `tokenizer.json`.
+    pub fn load(name: &str, folder: &Path, sha256: &str, device: &SelectedDevice) -> Result<Self> {
+        let folder = ModelFolder::open(folder)?;
+        let tokenizer = load_tokenizer(name, &folder)?;
+        let bert = Bert::load(&folder, device.device())?;
+        let info = EmbedderInfo {
+            model: name.to_owned(),
+            dimension: bert.dimension(),
+            max_tokens: folder.max_tokens,
+            sha256: sha256.to_owned(),
+            device: device.name().to_owned(),
+        };
+        tracing::info!(model = name, device = info.device, "embedder loaded");
+        Ok(Self {
+            info,
+            tokenizer,
+            bert,
+            pooling: folder.pooling,
+            device: device.device().clone(),
+        })
+    }
+
+    fn tokenize(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
+        let encodings = self.tokenizer.encode_batch_fast(texts.to_vec(), true);
+        let encodings = encodings.map_err(|source| Error::Tokenizer {
+            model: self.info.model.clone(),
+            source,
+        })?;
+        Ok(encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect())
+    }
+
+    /// Vectors of a batch, in its order.
+    fn embed_batch(&self, batch: &Batch) -> candle_core::Result<Vec<Vec<f32>>> {
+        let padding = batch.padding();
+        let ids = Tensor::from_vec(batch.padded_ids(self.bert.padding_id()), batch.shape(), &self.device)?;
+        let states = self.bert.forward(&ids, padding.as_deref())?; // (texts, tokens, hidden)
+        let vectors = self.pooling.forward(&states, batch.lengths())?; // (texts, hidden)
+        pooling::normalise(&vectors)?.to_vec2()
+    }
+}
+
+impl Embedder for BertEmbedder {
+    fn info(&self) -> &EmbedderInfo {
+        &self.info
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+        let batches = batch::by_length(self.tokenize(texts)?, rayon::current_num_threads());
+        let embedded: candle_core::Result<Vec<_>> =
+            batches.par_iter().map(|batch| self.embed_batch(batch)).collect();
+        let embedded = embedded.map_err(|source| Error::Compute {
+            model: self.info.model.clone(),
+            source,
+        })?;
+        let mut vectors = vec![Vec::new(); texts.len()];
+        for (batch, embedded) in batches.iter().zip(embedded) {
+            for (position, vector) in batch.positions().zip(embedded) {
+                vectors[position] = vector;
+            }
+        }
+        Ok(vectors)
+    }
+}
+
+/// The tokenizer with the limits of the model: what `tokenizer.json` says of truncation and padding
+/// is how somebody once called it, not part of the model.
+fn load_tokenizer(name: &str, folder: &ModelFolder) -> Result<Tokenizer> {
+    let bytes = folder.read("tokenizer.json")?;
+    let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|source| Error::Tokenizer {
+        model: name.to_owned(),
+        source,
+    })?;
+    let truncation = tokenizers::TruncationParams {
+        max_length: folder.max_tokens,
+        ..Default::default()
+    };
+    tokenizer.with_padding(None);
+    let truncated = tokenizer.with_truncation(Some(truncation));
+    truncated.map_err(|source| Error::Tokenizer {
+        model: name.to_owned(),
+        source,
+    })?;
+    check_vocabulary(&tokenizer, folder)?;
+    Ok(tokenizer)
+}
+
+/// Every token needs a row of the embedding; rows without a token are padding.
+fn check_vocabulary(tokenizer: &Tokenizer, folder: &ModelFolder) -> Result<()> {
+    let rows = folder.config.vocab_size;
+    let ids = tokenizer.get_vocab(true).into_values();
+    match ids.max() {
+        Some(id) if id as usize >= rows => Err(Error::BadModel {
+            path: folder.file("tokenizer.json"),
+            problem: format!("it has a token {id}, but the model has {rows} tokens"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

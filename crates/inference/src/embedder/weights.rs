@@ -1,0 +1,75 @@
+//! Tensors of a safetensors file, checked as they are taken out.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+
+use super::folder::ModelFolder;
+use crate::{Error, Result};
+
+/// All tensors of a file, by name without the prefix that some files put before every name.
+#[derive(Debug)]
+pub(super) struct Weights {
+    path: PathBuf,
+    tensors: HashMap<String, Tensor>,
+    device: Device,
+}
+
+const PREFIXES: [&str; 3] = ["bert.", "roberta.", "0.auto_model."];
+
+impl Weights {
+    /// Reads `model.safetensors`.
+    pub(super) fn read(folder: &ModelFolder, device: &Device) -> Result<Self> {
+        let path = folder.file("model.safetensors");
+        let bytes = folder.read("model.safetensors")?;
+        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu);
+        let tensors = tensors.map_err(|error| Error::BadModel {
+            path: path.clone(),
+            problem: error.to_string(),
+        })?;
+        let tensors = tensors.into_iter().map(|(name, tensor)| {
+            let short = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix));
+            (short.unwrap_or(&name).to_owned(), tensor)
+        });
+        Ok(Self {
+            path,
+            tensors: tensors.collect(),
+            device: device.clone(),
+        })
+    }
+
+    /// A tensor as f32, checked to have this shape and to be finite.
+    pub(super) fn take(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
+        let Some(tensor) = self.tensors.get(name) else {
+            return Err(self.bad(name, "it is missing".to_owned()));
+        };
+        if tensor.dims() != dims {
+            let problem = format!("its shape is {:?}, but must be {dims:?}", tensor.dims());
+            return Err(self.bad(name, problem));
+        }
+        let failed = |error: candle_core::Error| self.bad(name, error.to_string());
+        let tensor = tensor.to_dtype(DType::F32).map_err(failed)?;
+        if !is_finite(&tensor) {
+            return Err(self.bad(name, "it has values that are not finite numbers".to_owned()));
+        }
+        tensor.to_device(&self.device).map_err(failed)
+    }
+
+    /// An error about a tensor.
+    pub(super) fn bad(&self, name: &str, problem: String) -> Error {
+        Error::BadTensor {
+            path: self.path.clone(),
+            tensor: name.to_owned(),
+            problem,
+        }
+    }
+}
+
+fn is_finite(tensor: &Tensor) -> bool {
+    let (storage, _) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(CpuStorage::F32(values)) => values.iter().all(|value| value.is_finite()),
+        _ => false,
+    }
+}

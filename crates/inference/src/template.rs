@@ -1,0 +1,210 @@
+//! The chat template of a model: Jinja source that turns messages into the one text that the model
+//! was trained on.
+//!
+//! A person can write `<|im_end|>` into a message. If the rendered text were simply cut into tokens,
+//! that would end the message and let the person speak as the system. So before rendering, a mark (a
+//! character that occurs nowhere in the messages) is put inside every control token's text in a
+//! message. Templates may trim, split and join as they like; after rendering, control tokens are read
+//! where no mark is, and the marks are taken out of the text between them.
+
+use std::sync::Arc;
+
+use jiff::Zoned;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Serde, Value};
+use minijinja::{Environment, ErrorKind, context};
+use serde::Serialize;
+use serde_json::ser::{PrettyFormatter, Serializer};
+
+use crate::{Error, Message, Result};
+
+/// Written by many models, and understood by most: what a file without a template gets, if its
+/// vocabulary has the two tokens.
+const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + \
+                      message.content + '<|im_end|>\\n' }}{% endfor %}{% if \
+                      add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+
+/// Tokens that ChatML needs.
+pub(crate) const CHATML_TOKENS: [&str; 2] = ["<|im_start|>", "<|im_end|>"];
+
+const NAME: &str = "chat";
+
+/// Steps that a template may take; the longest known take some thousands a message.
+const FUEL: u64 = 50_000_000;
+
+/// A compiled chat template.
+#[derive(Debug)]
+pub(crate) struct ChatTemplate {
+    model: String,
+    environment: Environment<'static>,
+    bos: String,
+    eos: String,
+}
+
+/// A rendered chat, ready to be cut into tokens.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Rendered {
+    /// The text, with marks inside what only looks like control tokens.
+    pub(crate) text: String,
+    /// The mark; to be taken out of the text between control tokens.
+    pub(crate) mark: char,
+}
+
+impl ChatTemplate {
+    /// Compiles a template.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Template`] with line and reason when it is not valid.
+    pub(crate) fn new(model: &str, source: Option<&str>, bos: &str, eos: &str) -> Result<Self> {
+        let mut environment = Environment::new();
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.map_err(|error| failed(model, error))?);
+        environment.set_fuel(Some(FUEL));
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function("raise_exception", raise_exception);
+        environment.add_function("strftime_now", strftime_now);
+        environment.add_filter("tojson", to_json);
+        let source = source.unwrap_or(CHATML).to_owned();
+        let added = environment.add_template_owned(NAME, source);
+        added.map_err(|error| failed(model, error))?;
+        Ok(Self {
+            model: model.to_owned(),
+            environment,
+            bos: bos.to_owned(),
+            eos: eos.to_owned(),
+        })
+    }
+
+    /// Renders a chat up to where the model speaks next. `control_texts` are the texts of control
+    /// tokens, the longest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Template`] when the template refuses the messages, as some do when roles do not
+    /// alternate.
+    pub(crate) fn render<'text>(
+        &self,
+        messages: &[Message],
+        control_texts: impl Iterator<Item = &'text str>,
+    ) -> Result<Rendered> {
+        let mark = unused_character(messages)?;
+        let mut marked = messages.to_vec();
+        for control in control_texts {
+            for message in &mut marked {
+                put_mark_inside(&mut message.content, control, mark);
+            }
+        }
+        let text = self.render_marked(&marked)?;
+        Ok(Rendered { text, mark })
+    }
+
+    fn render_marked(&self, messages: &[Message]) -> Result<String> {
+        let template = self.environment.get_template(NAME);
+        let rendered = template.and_then(|template| {
+            template.render(context! {
+                messages => Serde(messages),
+                bos_token => self.bos.as_str(),
+                eos_token => self.eos.as_str(),
+                add_generation_prompt => true,
+                tools => Value::from(()),
+                documents => Value::from(()),
+            })
+        });
+        rendered.map_err(|error| failed(&self.model, error))
+    }
+}
+
+fn failed(model: &str, source: minijinja::Error) -> Error {
+    Error::Template {
+        model: model.to_owned(),
+        source,
+    }
+}
+
+/// A character that no message has: of the 32 noncharacters that Unicode keeps for internal use
+/// first, then of the private planes.
+fn unused_character(messages: &[Message]) -> Result<char> {
+    let mut candidates = ('\u{FDD0}'..='\u{FDEF}').chain('\u{F0000}'..='\u{10FFFD}');
+    let is_unused = |candidate: &char| {
+        messages.iter().all(|message| !message.content.contains(*candidate))
+    };
+    candidates.find(is_unused).ok_or_else(|| Error::InvalidRequest {
+        field: "messages",
+        value: "text with every private character of Unicode".to_owned(),
+        expected: "text that leaves one of them unused",
+    })
+}
+
+fn put_mark_inside(content: &mut String, control: &str, mark: char) {
+    if !content.contains(control) {
+        return;
+    }
+    let Some(first) = control.chars().next() else { return };
+    let marked = format!("{first}{mark}{}", &control[first.len_utf8()..]);
+    *content = content.replace(control, &marked);
+}
+
+fn raise_exception(message: String) -> Result<Value, minijinja::Error> {
+    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+}
+
+fn strftime_now(format: String) -> Result<String, minijinja::Error> {
+    let formatted = jiff::fmt::strtime::format(&format, &Zoned::now());
+    formatted.map_err(|error| {
+        minijinja::Error::new(ErrorKind::InvalidOperation, "strftime_now failed").with_source(error)
+    })
+}
+
+/// JSON as Python writes it, which is what models saw in training: `", "` and `": "` between parts,
+/// characters as they are, and line breaks when an indent is asked for.
+fn to_json(value: Value, options: Kwargs) -> Result<Value, minijinja::Error> {
+    let indent: Option<usize> = options.get("indent")?;
+    let _: Option<Value> = options.get("ensure_ascii")?;
+    options.assert_all_used()?;
+    let mut bytes = Vec::new();
+    let written = match indent {
+        Some(width) => {
+            let indent = " ".repeat(width.min(16));
+            let formatter = PrettyFormatter::with_indent(indent.as_bytes());
+            value.serialize(&mut Serializer::with_formatter(&mut bytes, formatter))
+        }
+        None => value.serialize(&mut Serializer::with_formatter(&mut bytes, PythonFormatter)),
+    };
+    let bad = |error: Arc<dyn std::error::Error + Send + Sync>| {
+        minijinja::Error::new(ErrorKind::BadSerialization, "tojson failed").with_source(error)
+    };
+    written.map_err(|error| bad(Arc::new(error)))?;
+    let text = String::from_utf8(bytes).map_err(|error| bad(Arc::new(error)))?;
+    Ok(Value::from_safe_string(text))
+}
+
+struct PythonFormatter;
+
+impl serde_json::ser::Formatter for PythonFormatter {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        writer: &mut W,
+    ) -> std::io::Result<()> {
+        writer.write_all(b": ")
+    }
+}
+
+#[cfg(test)]
+mod tests;

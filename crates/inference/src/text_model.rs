@@ -1,0 +1,170 @@
+//! A text model from a GGUF file, behind the crate's seam.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::decoder::{Decoder, KvCache};
+use crate::device::SelectedDevice;
+use crate::engine::{Engine, Job, LanguageModel};
+use crate::gguf::GgufFile;
+use crate::prompt::PromptBuilder;
+use crate::{Error, GenerateRequest, Message, Result, TextModel, TextModelInfo, TextStream, sampling};
+
+/// How a text model is run. The default is the processor, with all its threads and the model's whole
+/// context.
+#[derive(Debug, Clone, Default)]
+pub struct TextModelOptions {
+    /// Where.
+    pub device: SelectedDevice,
+    /// Threads of the processor that a step may use; `None` uses all. The answer does not depend on
+    /// it.
+    pub threads: Option<usize>,
+    /// Tokens that prompt and answer may have together; `None` takes what the model was trained
+    /// for, which is also the most.
+    pub context_length: Option<usize>,
+}
+
+/// A text model that runs on a thread of its own. Dropping it stops the thread; unfinished streams
+/// end with [`Error::EngineStopped`].
+#[derive(Debug)]
+pub struct GgufTextModel {
+    info: TextModelInfo,
+    prompts: Arc<PromptBuilder>,
+    engine: Engine,
+}
+
+impl GgufTextModel {
+    /// Loads a GGUF file: weights, tokenizer and chat template all come from it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::BadModel`] and [`Error::BadTensor`] for files that are missing, cut
+    /// off or damaged, [`Error::Unsupported`] for kinds of models that this crate cannot run,
+    /// [`Error::Template`] and [`Error::Tokenizer`] for those parts, [`Error::InvalidRequest`] for
+    /// options out of range.
+    pub fn load(name: &str, path: &Path, options: &TextModelOptions) -> Result<Self> {
+        check_threads(options.threads)?;
+        let started = Instant::now();
+        let file = GgufFile::open(path)?;
+        let prompts = Arc::new(PromptBuilder::from_gguf(name, &file)?);
+        let decoder = Decoder::from_gguf(&file, options.device.device())?;
+        check_vocabulary(&file, &prompts, &decoder)?;
+        let trained = decoder.config().context_length;
+        let info = TextModelInfo {
+            model: name.to_owned(),
+            context_length: context_length(options.context_length, trained)?,
+            device: options.device.name().to_owned(),
+        };
+        let engine = Engine::start(name, decoder, Arc::clone(&prompts), options.threads)?;
+        tracing::info!(model = name, device = info.device, elapsed = ?started.elapsed(), "loaded");
+        Ok(Self {
+            info,
+            prompts,
+            engine,
+        })
+    }
+
+    fn check(&self, request: &GenerateRequest) -> Result<()> {
+        sampling::check(&request.sampling)?;
+        if request.max_tokens == 0 {
+            return Err(invalid("max_tokens", "0", "1 or more"));
+        }
+        if request.stop.iter().any(String::is_empty) {
+            return Err(invalid("stop", "an empty string", "strings of at least one character"));
+        }
+        Ok(())
+    }
+
+    fn check_fits(&self, prompt_tokens: usize, max_tokens: usize) -> Result<()> {
+        let context_length = self.info.context_length;
+        if prompt_tokens.saturating_add(max_tokens) > context_length {
+            return Err(Error::PromptTooLong {
+                prompt_tokens,
+                max_tokens,
+                context_length,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl TextModel for GgufTextModel {
+    fn info(&self) -> &TextModelInfo {
+        &self.info
+    }
+
+    fn count_tokens(&self, messages: &[Message]) -> Result<usize> {
+        Ok(self.prompts.tokens(messages)?.len())
+    }
+
+    fn generate(&self, request: GenerateRequest) -> Result<TextStream> {
+        let submitted = Instant::now();
+        self.check(&request)?;
+        let prompt = self.prompts.tokens(&request.messages)?;
+        self.check_fits(prompt.len(), request.max_tokens)?;
+        let (events, receiver) = async_channel::unbounded();
+        self.engine.submit(Job {
+            prompt,
+            sampling: request.sampling,
+            max_tokens: request.max_tokens,
+            stop: request.stop,
+            events,
+            submitted,
+        })?;
+        Ok(TextStream::new(receiver))
+    }
+}
+
+impl LanguageModel for Decoder {
+    type Cache = KvCache;
+
+    fn new_cache(&self) -> KvCache {
+        Decoder::new_cache(self)
+    }
+
+    fn read(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<()> {
+        Decoder::read(self, tokens, cache)
+    }
+
+    fn forward(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<Vec<f32>> {
+        Decoder::forward(self, tokens, cache)
+    }
+}
+
+fn check_threads(threads: Option<usize>) -> Result<()> {
+    const MOST: usize = 1024;
+    match threads {
+        Some(count) if count == 0 || count > MOST => {
+            Err(invalid("threads", count, "between 1 and 1024"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn context_length(asked: Option<usize>, trained: usize) -> Result<usize> {
+    match asked {
+        Some(asked) if asked == 0 || asked > trained => {
+            Err(invalid("context_length", asked, "between 1 and what the model was trained for"))
+        }
+        _ => Ok(asked.unwrap_or(trained)),
+    }
+}
+
+/// Every token needs a row of the embedding; rows without a token are padding.
+fn check_vocabulary(file: &GgufFile, prompts: &PromptBuilder, decoder: &Decoder) -> Result<()> {
+    let (tokens, rows) = (prompts.tokenizer().len(), decoder.config().vocabulary);
+    if tokens > rows {
+        let problem = format!("it has {rows} rows for {tokens} tokens");
+        return Err(file.bad_tensor("token_embd.weight", problem));
+    }
+    Ok(())
+}
+
+fn invalid(field: &'static str, value: impl ToString, expected: &'static str) -> Error {
+    Error::InvalidRequest {
+        field,
+        value: value.to_string(),
+        expected,
+    }
+}

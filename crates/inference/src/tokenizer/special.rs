@@ -1,0 +1,94 @@
+//! Cutting special tokens out of a text.
+//!
+//! Tokens are looked for one after the other, the longest text first, as llama.cpp does: a text
+//! that was claimed by a longer token is not looked at again.
+
+use super::ControlTokens;
+use super::vocabulary::{TokenKind, Vocabulary};
+
+/// A part of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece<'text> {
+    /// A special token.
+    Token(u32),
+    /// Text between special tokens, never empty.
+    Text(&'text str),
+}
+
+#[derive(Debug)]
+struct SpecialToken {
+    text: String,
+    id: u32,
+    /// Control and unknown tokens are read only from templates, user-defined ones from any text.
+    control: bool,
+}
+
+/// The special tokens of a vocabulary, the longest first.
+#[derive(Debug)]
+pub(super) struct SpecialTokens {
+    tokens: Vec<SpecialToken>,
+}
+
+impl SpecialTokens {
+    /// Collects them.
+    pub(super) fn new(vocabulary: &Vocabulary) -> Self {
+        let kinds = vocabulary.tokens.iter().zip(&vocabulary.kinds).zip(0u32..);
+        let mut tokens: Vec<SpecialToken> = kinds
+            .filter_map(|((text, kind), id)| {
+                let control = match kind {
+                    TokenKind::Control | TokenKind::Unknown => true,
+                    TokenKind::UserDefined => false,
+                    TokenKind::Normal | TokenKind::Byte => return None,
+                };
+                let text = text.clone();
+                (!text.is_empty()).then_some(SpecialToken { text, id, control })
+            })
+            .collect();
+        tokens.sort_by_key(|token| std::cmp::Reverse(token.text.len()));
+        Self { tokens }
+    }
+
+    /// Texts of the control tokens, the longest first.
+    pub(super) fn control_texts(&self) -> impl Iterator<Item = &str> {
+        let control = self.tokens.iter().filter(|token| token.control);
+        control.map(|token| token.text.as_str())
+    }
+
+    /// Cuts a text at its special tokens.
+    pub(super) fn split<'text>(
+        &self,
+        text: &'text str,
+        control: ControlTokens,
+    ) -> Vec<Piece<'text>> {
+        let mut pieces = Vec::new();
+        if !text.is_empty() {
+            pieces.push(Piece::Text(text));
+        }
+        for token in &self.tokens {
+            if token.control && control == ControlTokens::Plain || !text.contains(&token.text) {
+                continue;
+            }
+            pieces = pieces
+                .into_iter()
+                .flat_map(|piece| cut(piece, token))
+                .collect();
+        }
+        pieces
+    }
+}
+
+fn cut<'text>(piece: Piece<'text>, token: &SpecialToken) -> Vec<Piece<'text>> {
+    let Piece::Text(text) = piece else {
+        return vec![piece];
+    };
+    let mut pieces = Vec::new();
+    for (number, part) in text.split(token.text.as_str()).enumerate() {
+        if number > 0 {
+            pieces.push(Piece::Token(token.id));
+        }
+        if !part.is_empty() {
+            pieces.push(Piece::Text(part));
+        }
+    }
+    pieces
+}

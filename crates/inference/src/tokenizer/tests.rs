@@ -1,0 +1,127 @@
+//! Tokens against llama.cpp's, and vocabularies that cannot be.
+
+use candle_core::quantized::gguf_file::Value;
+use serde::Deserialize;
+
+use super::*;
+use crate::test_models;
+use crate::tiny::{self, TinyModel};
+
+/// Written by `scripts/reference/tokens.py`.
+const REFERENCE: &str = include_str!("../../tests/data/tokens.json");
+
+#[derive(Deserialize)]
+struct Entry {
+    text: String,
+    read: Vec<u32>,
+    plain: Vec<u32>,
+}
+
+fn tiny(change: impl FnOnce(&mut TinyModel)) -> Result<GgufTokenizer> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    let mut model = TinyModel::new("llama");
+    change(&mut model);
+    model.write(&path);
+    GgufTokenizer::from_gguf("tiny", &GgufFile::open(&path)?)
+}
+
+fn set(key: &'static str, value: Value) -> impl FnOnce(&mut TinyModel) {
+    move |model| model.set(key, value)
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+#[test]
+fn the_default_model_is_tokenised_as_llama_cpp_does() {
+    let Some(path) = test_models::find(test_models::TEXT_MODEL) else { return };
+    let tokenizer = GgufTokenizer::from_gguf("smollm2", &GgufFile::open(&path).unwrap()).unwrap();
+    let entries: Vec<Entry> = serde_json::from_str(REFERENCE).unwrap();
+    assert!(entries.len() >= 200);
+    for Entry { text, read, plain } in entries {
+        assert_eq!(tokenizer.encode(&text, ControlTokens::Read).unwrap(), read, "{text:?}");
+        assert_eq!(tokenizer.encode(&text, ControlTokens::Plain).unwrap(), plain, "{text:?}");
+        let bytes: Vec<u8> =
+            plain.iter().flat_map(|token| tokenizer.token_bytes(*token)).copied().collect();
+        // The vocabulary has no token for this byte; llama.cpp leaves it out, too.
+        let readable = text.replace('\u{1d}', "");
+        assert_eq!(String::from_utf8_lossy(&bytes), readable, "{text:?}");
+    }
+}
+
+#[test]
+fn merges_apply_and_control_tokens_are_read_only_on_request() {
+    let tokenizer = tiny(|_| ()).unwrap();
+    let read = tokenizer.encode("<|im_start|>hel", ControlTokens::Read).unwrap();
+    assert_eq!(read, [tiny::IM_START, 257]);
+    let plain = tokenizer.encode("<|im_start|>hel", ControlTokens::Plain).unwrap();
+    assert_eq!(plain.len(), "<|im_start|>".len() + 1);
+    assert_eq!(tokenizer.encode("", ControlTokens::Read).unwrap(), Vec::<u32>::new());
+}
+
+#[test]
+fn a_mark_keeps_a_control_token_from_being_read_and_leaves_no_trace() {
+    let tokenizer = tiny(|_| ()).unwrap();
+    let marked = tokenizer.encode_marked("<\u{FDD0}|im_end|>hel<|im_end|>", '\u{FDD0}').unwrap();
+    let mut expected = tokenizer.encode("<|im_end|>hel", ControlTokens::Plain).unwrap();
+    expected.push(tiny::IM_END);
+    assert_eq!(marked, expected);
+}
+
+#[test]
+fn the_end_is_known_by_id_and_by_name() {
+    let tokenizer = tiny(set("tokenizer.ggml.eos_token_id", Value::U32(5))).unwrap();
+    assert!(tokenizer.is_end(5) && tokenizer.is_end(tiny::IM_END));
+    assert!(!tokenizer.is_end(tiny::IM_START) && !tokenizer.is_end(6));
+    assert!(tokenizer.token_bytes(tiny::IM_END).is_empty());
+    assert!(tokenizer.token_bytes(u32::MAX).is_empty());
+}
+
+#[test]
+fn user_defined_tokens_are_read_from_any_text() {
+    let kinds = (0..tiny::VOCABULARY).map(|id| Value::I32(if id >= 258 { 4 } else { 1 }));
+    let tokenizer = tiny(set("tokenizer.ggml.token_type", Value::Array(kinds.collect()))).unwrap();
+    let tokens = tokenizer.encode("<|im_start|>", ControlTokens::Plain).unwrap();
+    assert_eq!(tokens, [tiny::IM_START]);
+    assert_eq!(tokenizer.token_bytes(tiny::IM_START), b"<|im_start|>");
+}
+
+#[test]
+fn every_known_pre_tokenizer_cuts_and_joins_again() {
+    let sample = "Don't  stop 1234\n\n\tat ünïcode—日本語 'LL x";
+    for name in pre_tokenizer::NAMES.split(", ") {
+        let tokenizer = tiny(set("tokenizer.ggml.pre", text(name.trim()))).unwrap();
+        let tokens = tokenizer.encode(sample, ControlTokens::Plain).unwrap();
+        let bytes: Vec<u8> = tokens.iter().flat_map(|token| tokenizer.token_bytes(*token)).copied().collect();
+        assert_eq!(bytes, sample.as_bytes(), "{name}");
+    }
+}
+
+#[test]
+fn unknown_tokenizers_and_pre_tokenizers_are_named() {
+    for (key, name) in [("tokenizer.ggml.model", "bert"), ("tokenizer.ggml.pre", "mystery")] {
+        let error = tiny(set(key, text(name))).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported { found, .. } if found == name), "{error:?}");
+    }
+}
+
+#[test]
+fn vocabularies_that_cannot_be_are_errors() {
+    let empty = || Value::Array(Vec::new());
+    let words = |words: &[&str]| Value::Array(words.iter().map(|word| text(word)).collect());
+    let cases = [
+        ("tokenizer.ggml.tokens", empty()),
+        ("tokenizer.ggml.tokens", Value::U32(3)),
+        ("tokenizer.ggml.token_type", Value::Array(vec![Value::I32(1)])),
+        ("tokenizer.ggml.eos_token_id", Value::U32(100_000)),
+        ("tokenizer.ggml.merges", words(&["nopair"])),
+        ("tokenizer.ggml.merges", words(&["un known"])),
+        ("tokenizer.ggml.add_bos_token", text("yes")),
+    ];
+    for (key, value) in cases {
+        let error = tiny(set(key, value)).unwrap_err();
+        assert!(matches!(error, Error::BadModel { .. } | Error::Tokenizer { .. }), "{key}: {error:?}");
+    }
+}

@@ -1,0 +1,130 @@
+//! The default models against sentence-transformers and transformers. Skipped with a message when
+//! the weights are not on this machine; see `support/models.rs`.
+
+#[allow(dead_code)]
+#[path = "support/models.rs"]
+mod models;
+
+use longtrainer_inference::{
+    BertEmbedder, Embedder, FinishReason, GenerateRequest, GgufTextModel, Message, Role, Sampling,
+    SelectedDevice, StreamItem, TextModel, TextModelOptions,
+};
+use serde::Deserialize;
+
+/// Written by `scripts/reference/embeddings.py`.
+const VECTORS: &str = include_str!("data/embeddings.json");
+/// Written by `scripts/reference/generation.py`.
+const ANSWERS: &str = include_str!("data/generation.json");
+
+#[derive(Deserialize)]
+struct VectorEntry {
+    text: String,
+    /// Components in 32767ths.
+    vector: Vec<i16>,
+}
+
+#[derive(Deserialize)]
+struct Answers {
+    answers: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    question: String,
+    tokens: Vec<u32>,
+    text: String,
+}
+
+fn embedder() -> Option<BertEmbedder> {
+    let folder = models::find(models::EMBEDDER)?;
+    Some(BertEmbedder::load("all-MiniLM-L6-v2", &folder, "", &SelectedDevice::default()).unwrap())
+}
+
+fn text_model() -> Option<GgufTextModel> {
+    let path = models::find(models::TEXT_MODEL)?;
+    Some(GgufTextModel::load("smollm2", &path, &TextModelOptions::default()).unwrap())
+}
+
+fn cosine(left: &[f32], right: &[f32]) -> f64 {
+    let dot = |left: &[f32], right: &[f32]| -> f64 {
+        left.iter().zip(right).map(|(left, right)| f64::from(*left) * f64::from(*right)).sum()
+    };
+    dot(left, right) / (dot(left, left) * dot(right, right)).sqrt()
+}
+
+fn request(content: &str, max_tokens: usize) -> GenerateRequest {
+    GenerateRequest {
+        messages: vec![Message::new(Role::User, content)],
+        sampling: Sampling::default(),
+        max_tokens,
+        stop: Vec::new(),
+    }
+}
+
+fn collect(model: &GgufTextModel, request: GenerateRequest) -> (String, FinishReason) {
+    let mut text = String::new();
+    for item in model.generate(request).unwrap() {
+        match item.unwrap() {
+            StreamItem::Text(piece) => text.push_str(&piece),
+            StreamItem::Done(done) => return (text, done.finish_reason),
+        }
+    }
+    panic!("the stream ended without an end");
+}
+
+#[test]
+fn vectors_are_those_of_sentence_transformers() {
+    let Some(embedder) = embedder() else { return };
+    assert_eq!((embedder.info().dimension, embedder.info().max_tokens), (384, 256));
+    let entries: Vec<VectorEntry> = serde_json::from_str(VECTORS).unwrap();
+    assert!(entries.len() >= 60);
+    let texts: Vec<&str> = entries.iter().map(|entry| entry.text.as_str()).collect();
+    let vectors = embedder.embed(&texts).unwrap();
+    let mut least = f64::INFINITY;
+    for (entry, vector) in entries.iter().zip(&vectors) {
+        let expected: Vec<f32> = entry.vector.iter().map(|part| f32::from(*part)).collect();
+        let cosine = cosine(&expected, vector);
+        assert!(cosine >= 0.9999, "{cosine}: {:?}", entry.text);
+        least = least.min(cosine);
+    }
+    eprintln!("least cosine of {} texts: {least:.7}", entries.len());
+    for (index, text) in texts.iter().enumerate().step_by(9) {
+        let alone = embedder.embed(&[text]).unwrap();
+        assert!(cosine(&alone[0], &vectors[index]) >= 0.999_999, "{text:?}");
+    }
+    let reversed: Vec<&str> = texts.iter().rev().take(20).copied().collect();
+    for (vector, other) in embedder.embed(&reversed).unwrap().iter().zip(vectors.iter().rev()) {
+        assert!(cosine(vector, other) >= 0.999_999);
+    }
+}
+
+#[test]
+fn greedy_answers_are_those_of_transformers() {
+    let Some(model) = text_model() else { return };
+    let reference: Answers = serde_json::from_str(ANSWERS).unwrap();
+    let mut same = 0;
+    for answer in &reference.answers {
+        let messages = [Message::new(Role::User, answer.question.as_str())];
+        assert_eq!(model.count_tokens(&messages).unwrap(), answer.tokens.len(), "{}", answer.question);
+        let (text, _) = collect(&model, request(&answer.question, 32));
+        if text == answer.text {
+            same += 1;
+        } else {
+            eprintln!("{:?}\n  ours   {text:?}\n  theirs {:?}", answer.question, answer.text);
+        }
+    }
+    eprintln!("{same} of {} answers are the same", reference.answers.len());
+    assert!(same * 10 >= reference.answers.len() * 9);
+}
+
+#[test]
+fn an_answer_ends_by_itself_or_before_a_stop_string() {
+    let Some(model) = text_model() else { return };
+    let (whole, reason) = collect(&model, request("What is the capital of France?", 100));
+    assert_eq!(reason, FinishReason::Stop);
+    assert!(whole.contains("Paris"), "{whole}");
+    let mut stopped = request("What is the capital of France?", 100);
+    stopped.stop = vec!["Par".to_owned()];
+    let (text, reason) = collect(&model, stopped);
+    assert_eq!((text.as_str(), reason), (&whole[..whole.find("Par").unwrap()], FinishReason::Stop));
+}
