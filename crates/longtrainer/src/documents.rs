@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use longtrainer_documents::{DirectoryLoad, LoadOptions, load_directory, load_json, load_path};
+use longtrainer_documents::{LoadOptions, load_directory, load_json, load_path};
 use longtrainer_store::{DocumentRecord, NewDocument};
 
 pub use longtrainer_documents::{Document, Metadata};
@@ -67,10 +67,9 @@ impl LongTrainer {
         glob: &str,
     ) -> Result<DirectoryReport> {
         self.bot(bot_id)?;
-        let DirectoryLoad { documents, failures, skipped } =
-            load_directory(&absolute(path), glob, &LoadOptions::default())?;
-        let report = self.pass_documents(documents, bot_id)?;
-        Ok(DirectoryReport { report, failures, skipped })
+        let loaded = load_directory(&absolute(path), glob, &LoadOptions::default())?;
+        let report = self.pass_documents(loaded.documents, bot_id)?;
+        Ok(DirectoryReport { report, failures: loaded.failures, skipped: loaded.skipped })
     }
 
     /// Adds the results of a jq expression over a JSON file, a document a result.

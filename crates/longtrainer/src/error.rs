@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use longtrainer_models::Role;
+
 use crate::ids::{BotId, ChatId};
 
 /// The result of every call of this crate.
@@ -81,6 +83,12 @@ pub enum Error {
         stored: String,
         /// The model chosen now.
         chosen: String,
+    },
+    /// Nobody chose a model, and the registry names no default.
+    #[error("no {role} model was chosen, and models.toml names no default for that role")]
+    NoDefaultModel {
+        /// What the model was for.
+        role: Role,
     },
     /// A picture was asked about, and no vision model is loaded.
     #[error("no vision model is loaded, so pictures cannot be looked at")]
@@ -172,37 +180,57 @@ impl Error {
             | Self::PromptTemplate { .. }
             | Self::InvalidSetting { .. }
             | Self::NotSquad { .. }
-            | Self::NoQuestions { .. } => ErrorKind::InvalidInput,
+            | Self::NoQuestions { .. }
+            | Self::Documents(_) => ErrorKind::InvalidInput,
             Self::NotBuilt { .. } | Self::ReindexNeeded { .. } => ErrorKind::Conflict,
-            Self::NoVisionModel => ErrorKind::Unavailable,
+            Self::NoVisionModel | Self::NoDefaultModel { .. } => ErrorKind::Unavailable,
             Self::AnswerBrokeOff { .. }
             | Self::Thread { .. }
             | Self::Io { .. }
             | Self::TrainingFile { .. }
             | Self::Index(_) => ErrorKind::Internal,
-            Self::Documents(error) => documents_kind(error),
-            Self::Inference(error) => inference_kind(error),
-            Self::Models(_) => ErrorKind::Unavailable,
+                        Self::Inference(error) => inference_kind(error),
+            Self::Models(error) => models_kind(error),
             Self::Store(error) => store_kind(error),
         }
     }
 }
 
-fn documents_kind(_error: &longtrainer_documents::Error) -> ErrorKind {
-    ErrorKind::InvalidInput
-}
-
 fn inference_kind(error: &longtrainer_inference::Error) -> ErrorKind {
+    use longtrainer_inference::Error as E;
     match error {
-        longtrainer_inference::Error::PromptTooLong { .. }
-        | longtrainer_inference::Error::InvalidRequest { .. } => ErrorKind::InvalidInput,
+        E::PromptTooLong { .. } | E::InvalidRequest { .. } => ErrorKind::InvalidInput,
         _ => ErrorKind::Internal,
     }
 }
 
-fn store_kind(error: &longtrainer_store::Error) -> ErrorKind {
+fn models_kind(error: &longtrainer_models::Error) -> ErrorKind {
+    use longtrainer_models::Error as E;
     match error {
-        longtrainer_store::Error::BotNotFound { .. } => ErrorKind::NotFound,
+        E::UnknownModel { .. } => ErrorKind::NotFound,
+        E::Manifest { .. } => ErrorKind::InvalidInput,
+        E::Io { .. } | E::DiskFull { .. } => ErrorKind::Internal,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
+fn store_kind(error: &longtrainer_store::Error) -> ErrorKind {
+    use longtrainer_store::Error as E;
+    match error {
+        E::BotNotFound { .. }
+        | E::ChatNotFound { .. }
+        | E::DocumentNotFound { .. }
+        | E::ChunkNotFound { .. }
+        | E::TurnNotFound { .. }
+        | E::JobNotFound { .. } => ErrorKind::NotFound,
+        E::WrongChatKind { .. } | E::InvalidId { .. } | E::InvalidMetadata { .. } => {
+            ErrorKind::InvalidInput
+        }
+        E::TurnAlreadyTrained { .. }
+        | E::TurnNotTrainable { .. }
+        | E::AlreadyExists { .. }
+        | E::VectorSpaceMismatch { .. }
+        | E::InUse { .. } => ErrorKind::Conflict,
         _ => ErrorKind::Internal,
     }
 }

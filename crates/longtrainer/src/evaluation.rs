@@ -103,10 +103,10 @@ fn read_squad(path: &Path) -> Result<Vec<Paragraph>> {
         .map_err(|source| Error::NotSquad { path: path.to_owned(), source })?;
     let paragraphs: Vec<_> =
         squad.data.into_iter().flat_map(|article| article.paragraphs).collect();
-    match answerable(&paragraphs).next() {
-        Some(_) => Ok(paragraphs),
-        None => Err(Error::NoQuestions { path: path.to_owned() }),
+    if answerable(&paragraphs).next().is_none() {
+        return Err(Error::NoQuestions { path: path.to_owned() });
     }
+    Ok(paragraphs)
 }
 
 /// Each question that has an answer, with the number of its paragraph.

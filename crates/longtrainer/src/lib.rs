@@ -13,6 +13,7 @@ mod documents;
 mod error;
 mod evaluation;
 mod ids;
+mod jobs;
 mod model_pool;
 mod prompt;
 mod question;

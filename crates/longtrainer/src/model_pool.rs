@@ -13,7 +13,7 @@ use longtrainer_inference::{
 };
 use longtrainer_models::{Registry, Role};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Finds and loads models.
 pub(crate) struct ModelPool {
@@ -87,12 +87,13 @@ impl ModelPool {
         if let Some(device) = &*device {
             return Ok(device.clone());
         }
-        Ok(device.insert(select_device(&self.device_choice)?).clone())
+        Ok(device.insert(select_device(self.device_choice)?).clone())
     }
 
     /// Name of the registry's default model for a role.
     pub(crate) fn default_name(&self, role: Role) -> Result<String> {
-        Ok(self.registry.default_for(role)?.name.clone())
+        let entry = self.registry.default_for(role).ok_or(Error::NoDefaultModel { role })?;
+        Ok(entry.name.clone())
     }
 }
 

@@ -8,6 +8,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread::JoinHandle;
 
 use async_channel::{Receiver, Sender};
 use futures_core::Stream;
@@ -77,6 +78,18 @@ pub enum Chunk {
 #[derive(Debug)]
 pub struct ResponseStream {
     receiver: Pin<Box<Receiver<Result<Chunk>>>>,
+    worker: JoinHandle<()>,
+}
+
+impl ResponseStream {
+    /// Stops the model and waits until what had been said is stored as a cancelled turn: what a
+    /// program that is about to end calls instead of dropping the stream.
+    pub fn cancel(self) {
+        drop(self.receiver);
+        if self.worker.join().is_err() {
+            tracing::error!("the thread of a cancelled answer ended in a panic");
+        }
+    }
 }
 
 impl Iterator for ResponseStream {
@@ -126,11 +139,11 @@ impl LongTrainer {
         let prepared = self.prepare(query, bot_id, chat_id, options)?;
         let (sender, receiver) = async_channel::unbounded();
         let inner = Arc::clone(&self.inner);
-        std::thread::Builder::new()
+        let worker = std::thread::Builder::new()
             .name("longtrainer-answer".to_owned())
             .spawn(move || prepared.serve(&inner, &sender))
             .map_err(|source| Error::Thread { source })?;
-        Ok(ResponseStream { receiver: Box::pin(receiver) })
+        Ok(ResponseStream { receiver: Box::pin(receiver), worker })
     }
 
     /// [`LongTrainer::stream_response`] for a task to read. Retrieval and the check of the prompt
@@ -254,7 +267,7 @@ impl PreparedTurn {
                 reader.closed().await;
                 None
             };
-            let next = async { Some(self.stream.next().await) };
+            let next = async { Some(StreamExt::next(&mut self.stream).await) };
             match future::or(reader_left, next).await {
                 None => return End::ReaderLeft,
                 Some(Some(Ok(StreamItem::Text(piece)))) => {

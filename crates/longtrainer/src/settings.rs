@@ -55,7 +55,7 @@ impl Default for Defaults {
 
 impl Defaults {
     /// Checks every value, so that a mistake is an error at start-up.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         PromptTemplate::parse(&self.prompt_template)?;
         check_num_k(self.num_k)?;
         check_chunking(self.chunking)?;

@@ -96,6 +96,7 @@ impl Builder {
     /// Opens the data directory, making it if it is not there.
     pub fn build(self) -> Result<LongTrainer> {
         self.defaults.check()?;
+        report_instruction_set();
         let data_dir = DataDir::create(self.data_dir)?;
         let store = RedbStore::open(&data_dir.store())?;
         let models = ModelPool::new(Registry::open(self.registry)?, self.device);
@@ -110,6 +111,15 @@ impl Builder {
             build_locks: Mutex::default(),
         };
         Ok(LongTrainer { inner: Arc::new(inner) })
+    }
+}
+
+/// Says which instructions the kernels use, and whether that is what was asked for.
+fn report_instruction_set() {
+    let selection = longtrainer_kernels::isa_selection();
+    tracing::debug!(isa = selection.active.name(), "instruction set");
+    if let Some(problem) = &selection.problem {
+        tracing::warn!("{problem}");
     }
 }
 
@@ -135,19 +145,38 @@ impl LongTrainer {
     pub fn defaults(&self) -> &Defaults {
         &self.inner.defaults
     }
+
+    /// Registry name or path of the text model that a bot answers with: the bot's own choice, or
+    /// the program's, or the registry's.
+    pub fn text_model_name(&self, bot: &BotRecord) -> Result<String> {
+        self.inner.text_model_name(bot)
+    }
+
+    /// Registry name or path of the model that embeds a bot's documents, chosen likewise.
+    pub fn embedding_model_name(&self, bot: &BotRecord) -> Result<String> {
+        self.inner.embedding_model_name(bot)
+    }
 }
 
 impl Inner {
     /// The text model a bot answers with.
     pub(crate) fn text_model_of(&self, bot: &BotRecord) -> Result<Arc<dyn TextModel>> {
+        self.models.text_model(&self.text_model_name(bot)?)
+    }
+
+    fn text_model_name(&self, bot: &BotRecord) -> Result<String> {
         let chosen = bot.settings.text_model.as_ref().or(self.defaults.text_model.as_ref());
-        self.models.text_model(&self.name_or_default(chosen, Role::Text)?)
+        self.name_or_default(chosen, Role::Text)
     }
 
     /// The model that embeds a bot's documents and questions.
     pub(crate) fn embedder_of(&self, bot: &BotRecord) -> Result<Arc<dyn Embedder>> {
+        self.models.embedder(&self.embedding_model_name(bot)?)
+    }
+
+    fn embedding_model_name(&self, bot: &BotRecord) -> Result<String> {
         let chosen = bot.settings.embedding_model.as_ref().or(self.defaults.embedding_model.as_ref());
-        self.models.embedder(&self.name_or_default(chosen, Role::Embedding)?)
+        self.name_or_default(chosen, Role::Embedding)
     }
 
     /// The model that embeds where no bot is concerned.

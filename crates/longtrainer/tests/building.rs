@@ -161,7 +161,7 @@ fn another_embedding_model_needs_a_reindex_and_loses_nothing() {
     assert_eq!(report.documents, 4);
     assert_eq!(trainer.invoke_vectorstore(&bot, "herons nest").unwrap()[0].page_content, FACTS[0]);
     let error = trainer.reindex(&bot, Some("no such model"), &mut |_| {}).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert_eq!(trainer.invoke_vectorstore(&bot, "herons nest").unwrap()[0].page_content, FACTS[0]);
 }
 

@@ -1,0 +1,164 @@
+//! The `serve` binary over real HTTP with the real models.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use longtrainer_tests::{binary, models_are_here};
+use serde_json::{Value, json};
+
+/// A server on a port of its own over a fresh data directory.
+struct Server {
+    process: Child,
+    address: String,
+    data_dir: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(documents: &std::path::Path) -> Self {
+        let data_dir = tempfile::tempdir().unwrap();
+        let (process, address) = spawn(&data_dir, documents);
+        Self { process, address, data_dir }
+    }
+
+    /// Ends the process without warning and starts another over the same directory.
+    fn kill_and_restart(&mut self, documents: &std::path::Path) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        (self.process, self.address) = spawn(&self.data_dir, documents);
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let (status, text) = self.call_text(method, path, body);
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    fn call_text(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
+        if body.is_some() {
+            request = request.header("Content-Type", "application/json");
+        }
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let mut response = agent.run(request.body(body).unwrap()).unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
+    fn ok(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let (status, answer) = self.call(method, path, body);
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+fn spawn(data_dir: &tempfile::TempDir, documents: &std::path::Path) -> (Child, String) {
+    let mut process = Command::new(binary("serve"))
+        .args(["--offline", "--port", "0", "--data-dir"])
+        .arg(data_dir.path())
+        .arg("--allow-dir")
+        .arg(documents)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let address = lines
+        .find_map(|line| {
+            let line = line.unwrap();
+            let (_, rest) = line.split_once("http://")?;
+            Some(rest.split(['/', ' ']).next().unwrap().to_owned())
+        })
+        .expect("the server never said where it listens");
+    std::thread::spawn(move || lines.for_each(drop));
+    (process, address)
+}
+
+#[test]
+fn the_documented_routes_do_the_main_job() {
+    if !models_are_here() {
+        return;
+    }
+    let documents = tempfile::tempdir().unwrap();
+    let notes = documents.path().join("notes.txt");
+    std::fs::write(&notes, "The lighthouse was built in 1862 by Mary Field.").unwrap();
+    let mut server = Server::start(documents.path());
+    assert_eq!(server.ok("GET", "/health", None)["status"], "ok");
+
+    let bot = server.ok("POST", "/bots", None)["bot_id"].as_str().unwrap().to_owned();
+    let job = server.ok("POST", &format!("/bots/{bot}/documents/path"), Some(json!({"path": notes})));
+    let job = format!("/jobs/{}", job["job_id"].as_str().unwrap());
+    let done = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        server.ok("GET", &job, None)["status"] == "success"
+    });
+    assert!(done, "{}", server.ok("GET", &job, None));
+    server.ok("POST", &format!("/bots/{bot}/build"), Some(json!({})));
+    let found =
+        server.ok("POST", &format!("/bots/{bot}/vectorstore"), Some(json!({"query": "lighthouse"})));
+    assert!(found["documents"][0]["content"].as_str().unwrap().contains("Mary Field"));
+
+    let chat = server.ok("POST", &format!("/bots/{bot}/chats"), None)["chat_id"].clone();
+    let chat = chat.as_str().unwrap().to_owned();
+    let ask = format!("/bots/{bot}/chats/{chat}");
+    let question = json!({"query": "Who built the lighthouse?"});
+    let answer = server.ok("POST", &ask, Some(question.clone()));
+    assert!(answer["answer"].as_str().unwrap().contains("Mary Field"), "{answer}");
+    let streamed = json!({"query": "Who built the lighthouse?", "stream": true});
+    let (status, text) = server.call_text("POST", &ask, Some(streamed));
+    assert_eq!(status, 200);
+    assert!(text.contains("Mary Field"), "{text}");
+
+    // What was acknowledged survives a kill.
+    server.kill_and_restart(documents.path());
+    let messages = server.ok("GET", &format!("/chats/{chat}?order=oldest"), None);
+    assert_eq!(messages["messages"].as_array().unwrap().len(), 2);
+    assert_eq!(messages["messages"][0]["answer"], answer["answer"]);
+    let trained = server.ok("POST", &format!("/bots/{bot}/train-chats"), None);
+    assert_eq!(trained["message"], "Trainer updated with new chat history.");
+    let (status, _) = server.call("DELETE", &format!("/bots/{bot}"), None);
+    assert_eq!(status, 200);
+    assert_eq!(server.call("GET", &format!("/chats/{chat}"), None).0, 404);
+}
+
+#[test]
+fn a_client_that_leaves_stops_the_answer() {
+    if !models_are_here() {
+        return;
+    }
+    let documents = tempfile::tempdir().unwrap();
+    let server = Server::start(documents.path());
+    let bot = server.ok("POST", "/bots", None)["bot_id"].as_str().unwrap().to_owned();
+    server.ok("POST", &format!("/bots/{bot}/build"), Some(json!({})));
+    let chat = server.ok("POST", &format!("/bots/{bot}/chats"), None)["chat_id"].clone();
+    let chat = chat.as_str().unwrap().to_owned();
+
+    let body = json!({"query": "Tell a very long story about the sea.", "stream": true}).to_string();
+    let mut socket = TcpStream::connect(&server.address).unwrap();
+    write!(
+        socket,
+        "POST /bots/{bot}/chats/{chat} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        server.address,
+        body.len()
+    )
+    .unwrap();
+    socket.read_exact(&mut [0; 64]).unwrap();
+    drop(socket);
+
+    let path = format!("/chats/{chat}");
+    let cancelled = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        server.ok("GET", &path, None)["messages"][0]["status"] == "cancelled"
+    });
+    assert!(cancelled, "{}", server.ok("GET", &path, None));
+}
