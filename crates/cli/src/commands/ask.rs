@@ -1,0 +1,211 @@
+//! `ask`: one question, one streamed answer with its sources.
+
+use std::io::{self, Read};
+
+use clap::Args;
+use longtrainer::{
+    Answer, BotId, ChatId, FinishReason, HistoryUse, LongTrainer, ResponseOptions, ResponseStream,
+    RetrievedDocument,
+};
+use serde::Serialize;
+
+use crate::answer::{self, Outcome, milliseconds_to_first_token, tokens_per_second};
+use crate::error::CliError;
+use crate::flags::SamplingFlags;
+use crate::interrupt::Interrupts;
+use crate::model_files::ensure_both;
+use crate::session::Session;
+use crate::source_line::number;
+
+/// Most bytes read from standard input; the library takes far less, and says so.
+const STDIN_LIMIT: u64 = 16 << 20;
+
+#[derive(Debug, Args)]
+pub(crate) struct AskFlags {
+    /// The bot's id
+    bot: BotId,
+    /// The question; - reads it from standard input
+    question: String,
+    /// Go on with this chat [default: a new one]
+    #[arg(long, value_name = "ID")]
+    chat: Option<ChatId>,
+    /// Print one JSON object with answer, sources and usage
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    answer: AnswerFlags,
+}
+
+/// How an answer is made; what is left out follows the bot and the settings.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AnswerFlags {
+    /// Passages to retrieve
+    #[arg(long, value_name = "N")]
+    num_k: Option<usize>,
+    /// Most tokens of the answer
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
+    /// End the answer before this text; may be given more than once
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    #[command(flatten)]
+    sampling: SamplingFlags,
+}
+
+impl AnswerFlags {
+    /// The flags over the trainer's defaults.
+    pub(crate) fn to_options(&self, trainer: &LongTrainer) -> ResponseOptions {
+        ResponseOptions {
+            num_k: self.num_k,
+            max_tokens: self.max_tokens,
+            sampling: Some(self.sampling.over(&trainer.defaults().sampling)),
+            stop: self.stop.clone(),
+            ..ResponseOptions::default()
+        }
+    }
+}
+
+pub(crate) fn run(flags: AskFlags, mut session: Session) -> anyhow::Result<()> {
+    let question = read_question(&flags.question)?;
+    let trainer = session.trainer()?;
+    ensure_both(&trainer, &trainer.bot(&flags.bot)?, session.notes)?;
+    let interrupts = Interrupts::listen()?;
+    let (chat_id, stream) = start(&trainer, &flags, &question)?;
+    let output = &mut session.output;
+    let outcome = answer::read(stream, &chat_id, &interrupts, |piece| match flags.json {
+        true => Ok(()),
+        false => output.piece(piece),
+    })?;
+    match outcome {
+        Outcome::Cancelled => Err(CliError::Interrupted.into()),
+        Outcome::Answered(answer) if flags.json => session
+            .output
+            .json(&AnswerJson::new(&flags.bot, &chat_id, &answer)),
+        Outcome::Answered(answer) => finish(&flags, &chat_id, &answer, session),
+    }
+}
+
+fn read_question(argument: &str) -> Result<String, CliError> {
+    if argument != "-" {
+        return Ok(argument.to_owned());
+    }
+    let mut question = String::new();
+    io::stdin()
+        .lock()
+        .take(STDIN_LIMIT)
+        .read_to_string(&mut question)
+        .map_err(|source| CliError::Stdin { source })?;
+    Ok(question)
+}
+
+/// Asks in the chat named, or in a new one; a new chat whose question is refused is not left
+/// behind.
+fn start(
+    trainer: &LongTrainer,
+    flags: &AskFlags,
+    question: &str,
+) -> longtrainer::Result<(ChatId, ResponseStream)> {
+    let options = flags.answer.to_options(trainer);
+    if let Some(chat_id) = &flags.chat {
+        let stream = trainer.stream_response(question, &flags.bot, chat_id, options)?;
+        return Ok((chat_id.clone(), stream));
+    }
+    let chat_id = trainer.new_chat(&flags.bot)?;
+    match trainer.stream_response(question, &flags.bot, &chat_id, options) {
+        Ok(stream) => Ok((chat_id, stream)),
+        Err(error) => {
+            trainer.delete_chat(&chat_id)?;
+            Err(error)
+        }
+    }
+}
+
+fn finish(
+    flags: &AskFlags,
+    chat_id: &ChatId,
+    answer: &Answer,
+    mut session: Session,
+) -> anyhow::Result<()> {
+    session.output.piece("\n\n")?;
+    answer::print_sources(&mut session.output, &answer.sources)?;
+    answer::tell(answer, session.notes);
+    if flags.chat.is_none() {
+        session.notes.say(format_args!(
+            "Chat: {chat_id} (--chat {chat_id} goes on with it)"
+        ));
+    }
+    Ok(())
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct AnswerJson<'a> {
+    bot_id: &'a BotId,
+    chat_id: &'a ChatId,
+    turn: u64,
+    answer: &'a str,
+    sources: Vec<SourceJson<'a>>,
+    web_sources: &'a [String],
+    finish_reason: &'static str,
+    usage: UsageJson,
+    history: HistoryUse,
+}
+
+#[derive(Serialize)]
+struct SourceJson<'a> {
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<u64>,
+    score: f32,
+    document_id: u64,
+    chunk_id: u64,
+    page_content: &'a str,
+}
+
+#[derive(Serialize)]
+struct UsageJson {
+    prompt_tokens: usize,
+    completion_tokens: usize,
+    time_to_first_token_ms: f64,
+    tokens_per_second: f64,
+}
+
+impl<'a> AnswerJson<'a> {
+    fn new(bot_id: &'a BotId, chat_id: &'a ChatId, answer: &'a Answer) -> Self {
+        Self {
+            bot_id,
+            chat_id,
+            turn: answer.turn,
+            answer: &answer.text,
+            sources: answer.sources.iter().map(SourceJson::of).collect(),
+            web_sources: &answer.web_sources,
+            finish_reason: match answer.finish_reason {
+                FinishReason::Stop => "stop",
+                FinishReason::Length => "length",
+            },
+            usage: UsageJson {
+                prompt_tokens: answer.usage.prompt_tokens,
+                completion_tokens: answer.usage.completion_tokens,
+                time_to_first_token_ms: milliseconds_to_first_token(&answer.usage),
+                tokens_per_second: tokens_per_second(&answer.usage),
+            },
+            history: answer.history,
+        }
+    }
+}
+
+impl<'a> SourceJson<'a> {
+    fn of(document: &'a RetrievedDocument) -> Self {
+        Self {
+            source: document.source(),
+            page: number(&document.metadata, "page"),
+            row: number(&document.metadata, "row"),
+            score: document.score,
+            document_id: document.document_id,
+            chunk_id: document.chunk_id,
+            page_content: &document.page_content,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Seeing to it that the models a command needs are on this machine. The library never downloads;
+//! the command does, and says what, how much and where to.
+
+use std::path::Path;
+
+use indicatif::HumanBytes;
+use longtrainer::models::{LocalModel, ModelStatus, Registry};
+use longtrainer::{BotRecord, LongTrainer, Result};
+
+use crate::notes::Notes;
+use crate::progress::PullBar;
+
+/// Fetches the bot's embedding model if it is not here.
+pub(crate) fn ensure_embedder(trainer: &LongTrainer, bot: &BotRecord, notes: Notes) -> Result<()> {
+    ensure(trainer.models(), &trainer.embedding_model_name(bot)?, notes)
+}
+
+/// Fetches both of the bot's models as far as they are not here.
+pub(crate) fn ensure_both(trainer: &LongTrainer, bot: &BotRecord, notes: Notes) -> Result<()> {
+    ensure_embedder(trainer, bot, notes)?;
+    ensure(trainer.models(), &trainer.text_model_name(bot)?, notes)
+}
+
+/// Fetches a model if it is not here. A path is left to the library, which says what is wrong with
+/// it.
+pub(crate) fn ensure(registry: &Registry, name: &str, notes: Notes) -> Result<()> {
+    if Path::new(name).exists() {
+        return Ok(());
+    }
+    pull(registry, name, notes)?;
+    Ok(())
+}
+
+/// Fetches what is missing or damaged of a model.
+pub(crate) fn pull(registry: &Registry, name: &str, notes: Notes) -> Result<LocalModel> {
+    let entry = registry.entry(name)?;
+    let is_here = matches!(registry.status(name), ModelStatus::Ready { .. });
+    if !is_here && !registry.is_offline() {
+        let size = HumanBytes(entry.total_size());
+        let folder = registry.models_dir().join(name);
+        notes.say(format_args!(
+            "Fetching {name} ({size}) into {}",
+            folder.display()
+        ));
+    }
+    Ok(registry.pull(name, &mut PullBar::new(notes))?)
+}

@@ -1,0 +1,154 @@
+//! `chats`, over chats made through the library with a model that needs no weights.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longtrainer::{
+    BotOptions, FinishReason, GenerateRequest, Generation, LongTrainer, Message, ResponseOptions,
+    StreamItem, TextModel, TextModelInfo, TextStream, Usage,
+};
+use longtrainer_inference::Result;
+
+use crate::world::{NO_CHAT, NO_VISION_CHAT, World, bot_id};
+
+/// Says the question back.
+struct Echo(TextModelInfo);
+
+impl TextModel for Echo {
+    fn info(&self) -> &TextModelInfo {
+        &self.0
+    }
+
+    fn count_tokens(&self, messages: &[Message]) -> Result<usize> {
+        Ok(messages.len())
+    }
+
+    fn generate(&self, request: GenerateRequest) -> Result<TextStream> {
+        let (sender, receiver) = async_channel::unbounded();
+        let usage = Usage {
+            time_to_first_token: Duration::from_millis(1),
+            ..Usage::default()
+        };
+        let answer = format!("Echo: {}", request.messages.last().unwrap().content);
+        let end = Generation {
+            finish_reason: FinishReason::Stop,
+            usage,
+        };
+        for item in [StreamItem::Text(answer), StreamItem::Done(end)] {
+            sender.send_blocking(Ok(item)).unwrap();
+        }
+        Ok(TextStream::new(receiver))
+    }
+}
+
+/// A bot with a text chat of these questions and a vision chat: their ids.
+fn chats(world: &World, questions: &[&str]) -> (String, String, String) {
+    let model = Echo(TextModelInfo {
+        model: "echo".to_owned(),
+        context_length: 10_000,
+        device: "cpu".to_owned(),
+    });
+    let trainer = LongTrainer::builder(world.data())
+        .text_model(Arc::new(model))
+        .build()
+        .unwrap();
+    let bot = trainer.initialize_bot_id().unwrap();
+    trainer.create_bot(&bot, BotOptions::default()).unwrap();
+    let chat = trainer.new_chat(&bot).unwrap();
+    for question in questions {
+        trainer
+            .get_response(question, &bot, &chat, ResponseOptions::default())
+            .unwrap();
+    }
+    let vision = trainer.new_vision_chat(&bot).unwrap();
+    (bot.to_string(), chat.to_string(), vision.to_string())
+}
+
+#[test]
+fn chats_are_listed_with_their_turns_text_chats_first() {
+    let world = World::new();
+    let (bot, chat, vision) = chats(&world, &["one", "two"]);
+    let table = world.ok(&["chats", "list", &bot]);
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines[0].starts_with(&format!("{chat}  2")), "{table}");
+    assert!(lines[1].starts_with(&format!("{vision}  0")), "{table}");
+    let json = world.json(&["chats", "list", &bot, "--json"]);
+    assert_eq!(json[0]["kind"], "text");
+    assert_eq!(json[1]["chat_id"], vision);
+}
+
+#[test]
+fn turns_are_shown_newest_first_unless_told_otherwise() {
+    let world = World::new();
+    let (_, chat, vision) = chats(&world, &["one", "two"]);
+    let newest = world.json(&["chats", "show", &chat, "--json"]);
+    assert_eq!(newest[0]["question"], "two");
+    assert_eq!(newest[1]["answer"], "Echo: one");
+    let shown = world.ok(&["chats", "show", &chat, "--oldest-first"]);
+    let place = |text: &str| shown.find(text).unwrap();
+    assert!(place("You: one") < place("Bot: Echo: one"), "{shown}");
+    assert!(place("Bot: Echo: one") < place("You: two"), "{shown}");
+    assert_eq!(world.ok(&["chats", "show", &vision]), "");
+}
+
+#[test]
+fn a_chat_gets_a_title_and_loses_it() {
+    let world = World::new();
+    let (bot, chat, vision) = chats(&world, &[]);
+    world.ok(&["chats", "rename", &chat, "  Mühle \n im Tal "]);
+    world.ok(&["chats", "rename", &vision, "Pictures"]);
+    let table = world.ok(&["chats", "list", &bot]);
+    assert_eq!(
+        table.lines().count(),
+        2,
+        "a title cannot break the table: {table}"
+    );
+    assert!(
+        table.contains("Mühle") && table.contains("Pictures"),
+        "{table}"
+    );
+    world.ok(&["chats", "rename", &chat, ""]);
+    let json = world.json(&["chats", "list", &bot, "--json"]);
+    assert_eq!(json[0]["title"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_chat_is_deleted_alone() {
+    let world = World::new();
+    let (bot, chat, vision) = chats(&world, &["one"]);
+    world
+        .run(&["chats", "delete", &chat])
+        .expect(2, &[&chat, "--yes"]);
+    world.ok(&["chats", "delete", &chat, "--yes"]);
+    world.run(&["chats", "show", &chat]).expect(3, &[&chat]);
+    let rest = world.ok(&["chats", "list", &bot]);
+    assert!(
+        rest.lines().count() == 1 && rest.starts_with(&vision),
+        "{rest}"
+    );
+}
+
+#[test]
+fn an_unknown_chat_is_not_found() {
+    let world = World::new();
+    world.bot();
+    for chat in [NO_CHAT, NO_VISION_CHAT] {
+        world.run(&["chats", "show", chat]).expect(3, &[chat]);
+        world
+            .run(&["chats", "rename", chat, "title"])
+            .expect(3, &[chat]);
+        world
+            .run(&["chats", "delete", chat, "--yes"])
+            .expect(3, &[chat]);
+    }
+}
+
+#[test]
+fn deleting_a_bot_takes_its_chats_along() {
+    let world = World::new();
+    let (bot, chat, _) = chats(&world, &["one"]);
+    world.run(&["bot", "delete", &bot]).expect(2, &["2 chats"]);
+    world.ok(&["bot", "delete", &bot, "--yes"]);
+    world.run(&["chats", "show", &chat]).expect(3, &[&chat]);
+    assert!(world.library().bot(&bot_id(&bot)).is_err());
+}
