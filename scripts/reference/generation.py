@@ -4,7 +4,7 @@
     python scripts/reference/generation.py MODEL.gguf > crates/inference/tests/data/generation.json
 
 For each question: the prompt that the model's own chat template makes (rendered by jinja2), its
-tokens, and the text of 32 tokens chosen greedily. For the first 6 also logits of the first new token: those of
+tokens, and 32 tokens chosen greedily with their text. For the first 6 also logits of the first new token: those of
 the 64 likeliest tokens and of every 97th token of the vocabulary.
 
 `templates` holds small templates that use what chat templates of well-known models use, rendered by
@@ -159,6 +159,7 @@ def answer(model, tokenizer, question: str, with_logits: bool) -> dict:
         "question": question,
         "prompt": prompt,
         "tokens": tokens,
+        "greedy": generated[0, len(tokens) :].tolist(),
         "text": tokenizer.decode(generated[0, len(tokens) :], skip_special_tokens=True),
     }
     if with_logits:

@@ -15,7 +15,12 @@ const ROUNDS: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("name a model folder")?;
-    let embedder = BertEmbedder::load("example", Path::new(&folder), "", &SelectedDevice::default())?;
+    let embedder = BertEmbedder::load(
+        "example",
+        Path::new(&folder),
+        "",
+        &SelectedDevice::default(),
+    )?;
     let mut out = std::io::stdout().lock();
     for (texts, tokens) in SHAPES {
         let text = "word ".repeat(tokens - 2);
@@ -30,7 +35,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         rates.sort_by(f64::total_cmp);
         let median = rates[ROUNDS / 2];
         let spread = rates[ROUNDS - 1] - rates[0];
-        writeln!(out, "{texts} x {tokens}: {median:.1} sequences/s, spread {spread:.1}")?;
+        writeln!(
+            out,
+            "{texts} x {tokens}: {median:.1} sequences/s, spread {spread:.1}"
+        )?;
     }
     Ok(())
 }

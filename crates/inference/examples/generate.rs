@@ -25,8 +25,11 @@ struct Arguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = arguments()?;
     let started = Instant::now();
-    let model =
-        GgufTextModel::load("example", Path::new(&arguments.model), &TextModelOptions::default())?;
+    let model = GgufTextModel::load(
+        "example",
+        Path::new(&arguments.model),
+        &TextModelOptions::default(),
+    )?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "loaded in {:.2} s", started.elapsed().as_secs_f64())?;
     for _ in 0..arguments.repeat {
@@ -35,7 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn ask(model: &GgufTextModel, arguments: &Arguments, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+fn ask(
+    model: &GgufTextModel,
+    arguments: &Arguments,
+    out: &mut impl Write,
+) -> Result<(), Box<dyn Error>> {
     let content = "word ".repeat(arguments.pad) + &arguments.question;
     let request = GenerateRequest {
         messages: vec![Message::new(Role::User, content)],
@@ -49,7 +56,7 @@ fn ask(model: &GgufTextModel, arguments: &Arguments, out: &mut impl Write) -> Re
             StreamItem::Done(done) => {
                 let usage = done.usage;
                 let prefill = usage.time_to_first_token.as_secs_f64();
-                let decode = usage.decode_time.as_secs_f64();
+                let decode = usage.decode_time.as_secs_f64().max(f64::MIN_POSITIVE);
                 writeln!(
                     out,
                     "\n{:?}: {} prompt tokens in {prefill:.2} s ({:.0}/s), {} tokens in {decode:.2} s ({:.1}/s)",
@@ -77,7 +84,9 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     };
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--repeat" => arguments.repeat = words.next().ok_or("--repeat needs a number")?.parse()?,
+            "--repeat" => {
+                arguments.repeat = words.next().ok_or("--repeat needs a number")?.parse()?
+            }
             "--pad" => arguments.pad = words.next().ok_or("--pad needs a number")?.parse()?,
             number => arguments.max_tokens = number.parse()?,
         }

@@ -107,7 +107,9 @@ fn take_characters(bytes: &mut Vec<u8>, text: &mut String) {
                 let valid = error.valid_up_to();
                 text.push_str(&String::from_utf8_lossy(&rest[..valid]));
                 start += valid;
-                let Some(invalid) = error.error_len() else { break };
+                let Some(invalid) = error.error_len() else {
+                    break;
+                };
                 text.push(char::REPLACEMENT_CHARACTER);
                 start += invalid;
             }
@@ -182,7 +184,10 @@ mod tests {
     #[test]
     fn the_earliest_of_several_stop_strings_wins() {
         assert_eq!(run(&["cd", "bc"], &[b"abcd"]).0, "a");
-        assert_eq!(run(&["\n\n", "é!"], &["x\ny\u{e9}!".as_bytes()]).0, "x\ny\u{e9}".replace('\u{e9}', ""));
+        assert_eq!(
+            run(&["\n\n", "é!"], &["x\ny\u{e9}!".as_bytes()]).0,
+            "x\ny\u{e9}".replace('\u{e9}', "")
+        );
     }
 
     #[test]

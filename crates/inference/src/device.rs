@@ -109,7 +109,11 @@ pub fn select_device(choice: DeviceChoice) -> Result<SelectedDevice> {
             SelectedDevice::new(device, named, "it was asked for")
         }
     };
-    tracing::info!(device = selected.name(), why = selected.why(), "device selected");
+    tracing::info!(
+        device = selected.name(),
+        why = selected.why(),
+        "device selected"
+    );
     Ok(selected)
 }
 
@@ -158,7 +162,10 @@ mod tests {
             let choice: DeviceChoice = name.parse().unwrap();
             assert_eq!(choice.to_string(), name);
         }
-        assert_eq!("cuda".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cuda(0));
+        assert_eq!(
+            "cuda".parse::<DeviceChoice>().unwrap(),
+            DeviceChoice::Cuda(0)
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 pub(crate) use job::Job;
 
 /// Tokens of a prompt that are read between two looks at whether anybody still wants the answer.
-/// With the default model a chunk takes half a second; larger chunks are hardly faster.
+/// With the default model on two cores that is about a second.
 const PREFILL_CHUNK: usize = 256;
 
 /// What an engine runs. A seam for tests, which use a fake that panics or waits.
@@ -78,7 +78,9 @@ impl Engine {
             reason,
         };
         let pool = threads.map(|count| rayon::ThreadPoolBuilder::new().num_threads(count).build());
-        let pool = pool.transpose().map_err(|error| failed(error.to_string()))?;
+        let pool = pool
+            .transpose()
+            .map_err(|error| failed(error.to_string()))?;
         let (queue, jobs) = async_channel::unbounded();
         let stopping = Arc::new(AtomicBool::new(false));
         let worker = Worker {
@@ -145,7 +147,11 @@ impl<M: LanguageModel, T: TokenText> Worker<M, T> {
                     message: panic_message(panic.as_ref()),
                 },
             };
-            tracing::warn!(model = self.name, error = &error as &dyn std::error::Error, "request failed");
+            tracing::warn!(
+                model = self.name,
+                error = &error as &dyn std::error::Error,
+                "request failed"
+            );
             // Nobody listens when the stream was dropped meanwhile.
             let _ = events.try_send(Err(error));
         }
@@ -165,7 +171,9 @@ impl<M: LanguageModel, T: TokenText> Worker<M, T> {
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let literal = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let formatted = || panic.downcast_ref::<String>().cloned();
-    literal.or_else(formatted).unwrap_or_else(|| "no message".to_owned())
+    literal
+        .or_else(formatted)
+        .unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]

@@ -22,12 +22,11 @@ mod text_model;
 mod tokenizer;
 
 #[cfg(test)]
+#[allow(dead_code)]
 #[path = "../tests/support/models.rs"]
-#[allow(unreachable_pub)]
 mod test_models;
 #[cfg(test)]
 #[path = "../tests/support/tiny.rs"]
-#[allow(unreachable_pub, dead_code)]
 mod tiny;
 
 pub use device::{DeviceChoice, SelectedDevice, select_device};

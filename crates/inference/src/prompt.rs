@@ -25,7 +25,8 @@ impl PromptBuilder {
                 "{TEMPLATE_KEY} is missing, and the vocabulary has no ChatML tokens to fall back to"
             )));
         }
-        let template = ChatTemplate::new(model, source, tokenizer.bos_text(), tokenizer.eos_text())?;
+        let template =
+            ChatTemplate::new(model, source, tokenizer.bos_text(), tokenizer.eos_text())?;
         Ok(Self {
             template,
             tokenizer,
@@ -51,8 +52,12 @@ impl PromptBuilder {
                 expected: "at least one message",
             });
         }
-        let rendered = self.template.render(messages, self.tokenizer.control_texts())?;
-        let marked = self.tokenizer.encode_marked(&rendered.text, rendered.mark)?;
+        let rendered = self
+            .template
+            .render(messages, self.tokenizer.control_texts())?;
+        let marked = self
+            .tokenizer
+            .encode_marked(&rendered.text, rendered.mark)?;
         let tokens = self.with_leading_token(marked);
         if tokens.is_empty() {
             return Err(Error::InvalidRequest {

@@ -18,17 +18,27 @@ use crate::{Error, Result, Sampling};
 /// [`Error::InvalidRequest`] naming the first field that is out of range.
 pub(crate) fn check(sampling: &Sampling) -> Result<()> {
     let penalty = sampling.repetition_penalty;
-    require("temperature", sampling.temperature, "0 or more, and finite", |value| {
-        value >= 0.0
-    })?;
-    require("repetition_penalty", penalty, "more than 0, and finite", |value| value > 0.0)?;
+    require(
+        "temperature",
+        sampling.temperature,
+        "0 or more, and finite",
+        |value| value >= 0.0,
+    )?;
+    require(
+        "repetition_penalty",
+        penalty,
+        "more than 0, and finite",
+        |value| value > 0.0,
+    )?;
     if let Some(top_p) = sampling.top_p {
         require("top_p", top_p, "more than 0 and at most 1", |value| {
             value > 0.0 && value <= 1.0
         })?;
     }
     if let Some(min_p) = sampling.min_p {
-        require("min_p", min_p, "between 0 and 1", |value| (0.0..=1.0).contains(&value))?;
+        require("min_p", min_p, "between 0 and 1", |value| {
+            (0.0..=1.0).contains(&value)
+        })?;
     }
     if sampling.top_k == Some(0) {
         return Err(Error::InvalidRequest {
@@ -82,7 +92,11 @@ impl Sampler {
 
     /// The next token; `seen` holds the prompt and the answer so far.
     pub(crate) fn sample(&mut self, logits: &mut [f32], seen: &[u32]) -> u32 {
-        penalise(logits, recent(seen, self.sampling.repetition_window), self.sampling.repetition_penalty);
+        penalise(
+            logits,
+            recent(seen, self.sampling.repetition_window),
+            self.sampling.repetition_penalty,
+        );
         if self.sampling.temperature == 0.0 {
             return likeliest(logits);
         }
@@ -117,7 +131,11 @@ fn penalise(logits: &mut [f32], tokens: &[u32], penalty: f32) {
     tokens.dedup();
     for token in tokens {
         if let Some(logit) = logits.get_mut(token as usize) {
-            *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+            *logit = if *logit > 0.0 {
+                *logit / penalty
+            } else {
+                *logit * penalty
+            };
         }
     }
 }
@@ -176,7 +194,10 @@ fn keep_top_k(candidates: &mut Vec<Candidate>, count: usize) {
 
 /// Keeps the fewest candidates whose share of the weight left reaches `share`; they are sorted.
 fn keep_top_p(candidates: &mut Vec<Candidate>, share: f32) {
-    let total: f64 = candidates.iter().map(|candidate| f64::from(candidate.weight)).sum();
+    let total: f64 = candidates
+        .iter()
+        .map(|candidate| f64::from(candidate.weight))
+        .sum();
     let enough = f64::from(share) * total;
     let mut sum = 0f64;
     let kept = candidates.iter().position(|candidate| {
@@ -190,7 +211,9 @@ fn keep_top_p(candidates: &mut Vec<Candidate>, share: f32) {
 
 /// Keeps candidates at least `fraction` as likely as the first; they are sorted.
 fn keep_min_p(candidates: &mut Vec<Candidate>, fraction: f32) {
-    let Some(first) = candidates.first() else { return };
+    let Some(first) = candidates.first() else {
+        return;
+    };
     let least = first.weight * fraction;
     candidates.retain(|candidate| candidate.weight >= least);
 }
@@ -198,7 +221,10 @@ fn keep_min_p(candidates: &mut Vec<Candidate>, fraction: f32) {
 /// The candidate in whose stretch of the line from 0 to the sum of weights `position` (in [0, 1))
 /// falls.
 fn draw(candidates: &[Candidate], position: f64) -> u32 {
-    let total: f64 = candidates.iter().map(|candidate| f64::from(candidate.weight)).sum();
+    let total: f64 = candidates
+        .iter()
+        .map(|candidate| f64::from(candidate.weight))
+        .sum();
     let target = position * total;
     let mut sum = 0f64;
     for candidate in candidates {
@@ -207,8 +233,12 @@ fn draw(candidates: &[Candidate], position: f64) -> u32 {
             return candidate.token;
         }
     }
-    let last = candidates.iter().rev().find(|candidate| candidate.weight > 0.0);
-    last.or(candidates.first()).map_or(0, |candidate| candidate.token)
+    let last = candidates
+        .iter()
+        .rev()
+        .find(|candidate| candidate.weight > 0.0);
+    last.or(candidates.first())
+        .map_or(0, |candidate| candidate.token)
 }
 
 #[cfg(test)]

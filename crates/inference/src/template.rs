@@ -58,10 +58,14 @@ impl ChatTemplate {
     /// [`Error::Template`] with line and reason when it is not valid.
     pub(crate) fn new(model: &str, source: Option<&str>, bos: &str, eos: &str) -> Result<Self> {
         let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build();
         environment.set_syntax(syntax.map_err(|error| failed(model, error))?);
         environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         environment.add_filter("tojson", to_json);
@@ -127,20 +131,26 @@ fn failed(model: &str, source: minijinja::Error) -> Error {
 fn unused_character(messages: &[Message]) -> Result<char> {
     let mut candidates = ('\u{FDD0}'..='\u{FDEF}').chain('\u{F0000}'..='\u{10FFFD}');
     let is_unused = |candidate: &char| {
-        messages.iter().all(|message| !message.content.contains(*candidate))
+        messages
+            .iter()
+            .all(|message| !message.content.contains(*candidate))
     };
-    candidates.find(is_unused).ok_or_else(|| Error::InvalidRequest {
-        field: "messages",
-        value: "text with every private character of Unicode".to_owned(),
-        expected: "text that leaves one of them unused",
-    })
+    candidates
+        .find(is_unused)
+        .ok_or_else(|| Error::InvalidRequest {
+            field: "messages",
+            value: "text with every private character of Unicode".to_owned(),
+            expected: "text that leaves one of them unused",
+        })
 }
 
 fn put_mark_inside(content: &mut String, control: &str, mark: char) {
     if !content.contains(control) {
         return;
     }
-    let Some(first) = control.chars().next() else { return };
+    let Some(first) = control.chars().next() else {
+        return;
+    };
     let marked = format!("{first}{mark}{}", &control[first.len_utf8()..]);
     *content = content.replace(control, &marked);
 }

@@ -9,7 +9,9 @@ use crate::device::SelectedDevice;
 use crate::engine::{Engine, Job, LanguageModel};
 use crate::gguf::GgufFile;
 use crate::prompt::PromptBuilder;
-use crate::{Error, GenerateRequest, Message, Result, TextModel, TextModelInfo, TextStream, sampling};
+use crate::{
+    Error, GenerateRequest, Message, Result, TextModel, TextModelInfo, TextStream, sampling,
+};
 
 /// How a text model is run. The default is the processor, with all its threads and the model's whole
 /// context.
@@ -71,7 +73,11 @@ impl GgufTextModel {
             return Err(invalid("max_tokens", "0", "1 or more"));
         }
         if request.stop.iter().any(String::is_empty) {
-            return Err(invalid("stop", "an empty string", "strings of at least one character"));
+            return Err(invalid(
+                "stop",
+                "an empty string",
+                "strings of at least one character",
+            ));
         }
         Ok(())
     }
@@ -144,9 +150,11 @@ fn check_threads(threads: Option<usize>) -> Result<()> {
 
 fn context_length(asked: Option<usize>, trained: usize) -> Result<usize> {
     match asked {
-        Some(asked) if asked == 0 || asked > trained => {
-            Err(invalid("context_length", asked, "between 1 and what the model was trained for"))
-        }
+        Some(asked) if asked == 0 || asked > trained => Err(invalid(
+            "context_length",
+            asked,
+            "between 1 and what the model was trained for",
+        )),
         _ => Ok(asked.unwrap_or(trained)),
     }
 }

@@ -1,6 +1,9 @@
 //! The default models against sentence-transformers and transformers. Skipped with a message when
 //! the weights are not on this machine; see `support/models.rs`.
 
+// A test may panic, and so may what helps it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+
 #[allow(dead_code)]
 #[path = "support/models.rs"]
 mod models;
@@ -47,7 +50,10 @@ fn text_model() -> Option<GgufTextModel> {
 
 fn cosine(left: &[f32], right: &[f32]) -> f64 {
     let dot = |left: &[f32], right: &[f32]| -> f64 {
-        left.iter().zip(right).map(|(left, right)| f64::from(*left) * f64::from(*right)).sum()
+        left.iter()
+            .zip(right)
+            .map(|(left, right)| f64::from(*left) * f64::from(*right))
+            .sum()
     };
     dot(left, right) / (dot(left, left) * dot(right, right)).sqrt()
 }
@@ -75,7 +81,10 @@ fn collect(model: &GgufTextModel, request: GenerateRequest) -> (String, FinishRe
 #[test]
 fn vectors_are_those_of_sentence_transformers() {
     let Some(embedder) = embedder() else { return };
-    assert_eq!((embedder.info().dimension, embedder.info().max_tokens), (384, 256));
+    assert_eq!(
+        (embedder.info().dimension, embedder.info().max_tokens),
+        (384, 256)
+    );
     let entries: Vec<VectorEntry> = serde_json::from_str(VECTORS).unwrap();
     assert!(entries.len() >= 60);
     let texts: Vec<&str> = entries.iter().map(|entry| entry.text.as_str()).collect();
@@ -93,28 +102,31 @@ fn vectors_are_those_of_sentence_transformers() {
         assert!(cosine(&alone[0], &vectors[index]) >= 0.999_999, "{text:?}");
     }
     let reversed: Vec<&str> = texts.iter().rev().take(20).copied().collect();
-    for (vector, other) in embedder.embed(&reversed).unwrap().iter().zip(vectors.iter().rev()) {
+    for (vector, other) in embedder
+        .embed(&reversed)
+        .unwrap()
+        .iter()
+        .zip(vectors.iter().rev())
+    {
         assert!(cosine(vector, other) >= 0.999_999);
     }
 }
 
+/// All questions' choices are compared in one pass each by the decoder's own tests; this is the
+/// whole way from the question to the text, with cache and streaming.
 #[test]
 fn greedy_answers_are_those_of_transformers() {
     let Some(model) = text_model() else { return };
     let reference: Answers = serde_json::from_str(ANSWERS).unwrap();
-    let mut same = 0;
     for answer in &reference.answers {
         let messages = [Message::new(Role::User, answer.question.as_str())];
-        assert_eq!(model.count_tokens(&messages).unwrap(), answer.tokens.len(), "{}", answer.question);
-        let (text, _) = collect(&model, request(&answer.question, 32));
-        if text == answer.text {
-            same += 1;
-        } else {
-            eprintln!("{:?}\n  ours   {text:?}\n  theirs {:?}", answer.question, answer.text);
-        }
+        let tokens = model.count_tokens(&messages).unwrap();
+        assert_eq!(tokens, answer.tokens.len(), "{}", answer.question);
     }
-    eprintln!("{same} of {} answers are the same", reference.answers.len());
-    assert!(same * 10 >= reference.answers.len() * 9);
+    for answer in &reference.answers[..4] {
+        let (text, _) = collect(&model, request(&answer.question, 32));
+        assert_eq!(text, answer.text, "{}", answer.question);
+    }
 }
 
 #[test]
@@ -126,5 +138,8 @@ fn an_answer_ends_by_itself_or_before_a_stop_string() {
     let mut stopped = request("What is the capital of France?", 100);
     stopped.stop = vec!["Par".to_owned()];
     let (text, reason) = collect(&model, stopped);
-    assert_eq!((text.as_str(), reason), (&whole[..whole.find("Par").unwrap()], FinishReason::Stop));
+    assert_eq!(
+        (text.as_str(), reason),
+        (&whole[..whole.find("Par").unwrap()], FinishReason::Stop)
+    );
 }

@@ -1,5 +1,8 @@
 //! Text models through the public door, with a few thousand random weights.
 
+// A test may panic, and so may what helps it.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[allow(dead_code)]
 #[path = "support/tiny.rs"]
 mod tiny;
@@ -89,11 +92,22 @@ fn a_seed_gives_one_answer_on_any_number_of_threads() {
 #[test]
 fn requests_side_by_side_get_what_they_get_alone() {
     let model = load(&TextModelOptions::default());
-    let alone: Vec<_> = (0..6).map(|seed| collect(&model, sampled("Hi", seed))).collect();
+    let alone: Vec<_> = (0..6)
+        .map(|seed| collect(&model, sampled("Hi", seed)))
+        .collect();
     let together: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..6).map(|seed| scope.spawn({ let model = &model; move || collect(model, sampled("Hi", seed)) })).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+        let workers: Vec<_> = (0..6)
+            .map(|seed| {
+                scope.spawn({
+                    let model = &model;
+                    move || collect(model, sampled("Hi", seed))
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
     });
     assert_eq!(alone, together);
 }
@@ -101,13 +115,20 @@ fn requests_side_by_side_get_what_they_get_alone() {
 #[test]
 fn bad_requests_are_refused_at_once() {
     let model = load(&TextModelOptions::default());
-    let cases: [(&str, fn(&mut GenerateRequest)); 6] = [
+    type Spoil = fn(&mut GenerateRequest);
+    let cases: [(&str, Spoil); 6] = [
         ("messages", |request| request.messages.clear()),
         ("max_tokens", |request| request.max_tokens = 0),
-        ("stop", |request| request.stop = vec!["x".to_owned(), String::new()]),
-        ("temperature", |request| request.sampling.temperature = f32::NAN),
+        ("stop", |request| {
+            request.stop = vec!["x".to_owned(), String::new()]
+        }),
+        ("temperature", |request| {
+            request.sampling.temperature = f32::NAN
+        }),
         ("top_p", |request| request.sampling.top_p = Some(7.0)),
-        ("repetition_penalty", |request| request.sampling.repetition_penalty = 0.0),
+        ("repetition_penalty", |request| {
+            request.sampling.repetition_penalty = 0.0
+        }),
     ];
     for (name, spoil) in cases {
         let mut request = request("Hi");
@@ -117,7 +138,10 @@ fn bad_requests_are_refused_at_once() {
             other => panic!("{name}: {other:?}"),
         }
     }
-    assert!(matches!(model.count_tokens(&[]), Err(Error::InvalidRequest { .. })));
+    assert!(matches!(
+        model.count_tokens(&[]),
+        Err(Error::InvalidRequest { .. })
+    ));
 }
 
 #[test]
@@ -130,15 +154,28 @@ fn a_prompt_that_does_not_fit_is_refused_with_all_numbers() {
     };
     drop(model.generate(fitting.clone()).unwrap());
     for max_tokens in [fitting.max_tokens + 1, usize::MAX] {
-        match model.generate(GenerateRequest { max_tokens, ..fitting.clone() }) {
-            Err(Error::PromptTooLong { prompt_tokens, max_tokens: asked, context_length }) => {
-                assert_eq!((prompt_tokens, asked, context_length), (tokens, max_tokens, tiny::CONTEXT));
+        match model.generate(GenerateRequest {
+            max_tokens,
+            ..fitting.clone()
+        }) {
+            Err(Error::PromptTooLong {
+                prompt_tokens,
+                max_tokens: asked,
+                context_length,
+            }) => {
+                assert_eq!(
+                    (prompt_tokens, asked, context_length),
+                    (tokens, max_tokens, tiny::CONTEXT)
+                );
             }
             other => panic!("{other:?}"),
         }
     }
     let huge = request(&"word ".repeat(200_000));
-    assert!(matches!(model.generate(huge), Err(Error::PromptTooLong { .. })));
+    assert!(matches!(
+        model.generate(huge),
+        Err(Error::PromptTooLong { .. })
+    ));
 }
 
 #[test]
@@ -148,19 +185,28 @@ fn a_smaller_context_can_be_asked_for() {
         ..TextModelOptions::default()
     };
     assert_eq!(load(&options(64)).info().context_length, 64);
-    let path = write(|_| ()).path;
+    let sample = write(|_| ());
     for wrong in [0, tiny::CONTEXT + 1] {
-        assert!(matches!(
-            GgufTextModel::load("tiny", &path, &options(wrong)),
-            Err(Error::InvalidRequest { .. } | Error::Read { .. })
-        ));
+        let error = GgufTextModel::load("tiny", &sample.path, &options(wrong)).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::InvalidRequest {
+                    field: "context_length",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
     }
 }
 
 #[test]
 fn dropping_the_model_ends_its_streams() {
     let model = load(&TextModelOptions::default());
-    let streams: Vec<_> = (0..20).map(|seed| model.generate(sampled("Hi", seed)).unwrap()).collect();
+    let streams: Vec<_> = (0..20)
+        .map(|seed| model.generate(sampled("Hi", seed)).unwrap())
+        .collect();
     drop(model);
     let last = streams.into_iter().next_back().unwrap().last().unwrap();
     match last {
@@ -174,25 +220,47 @@ fn dropping_the_model_ends_its_streams() {
 fn a_model_without_template_gets_chatml_if_it_knows_the_tokens() {
     let model = load(&TextModelOptions::default());
     let expected = "user\nHi\nassistant\n".len() + 3;
-    assert_eq!(model.count_tokens(&request("Hi").messages).unwrap(), expected);
+    assert_eq!(
+        model.count_tokens(&request("Hi").messages).unwrap(),
+        expected
+    );
     let without = write(|model| {
-        let tokens = model.metadata.iter_mut().find(|(key, _)| key == "tokenizer.ggml.tokens");
+        let tokens = model
+            .metadata
+            .iter_mut()
+            .find(|(key, _)| key == "tokenizer.ggml.tokens");
         if let Some((_, Value::Array(tokens))) = tokens {
             tokens[tiny::IM_START as usize] = Value::String("<|other|>".to_owned());
         }
     });
-    let error = GgufTextModel::load("tiny", &without.path, &TextModelOptions::default()).unwrap_err();
-    assert!(error.to_string().contains("tokenizer.chat_template"), "{error}");
+    let error =
+        GgufTextModel::load("tiny", &without.path, &TextModelOptions::default()).unwrap_err();
+    assert!(
+        error.to_string().contains("tokenizer.chat_template"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_broken_template_and_one_that_makes_nothing_are_errors() {
-    let broken = write(|model| model.set("tokenizer.chat_template", Value::String("{% for %}".to_owned())));
-    let error = GgufTextModel::load("tiny", &broken.path, &TextModelOptions::default()).unwrap_err();
-    assert!(matches!(&error, Error::Template { model, .. } if model == "tiny"), "{error:?}");
+    let broken = write(|model| {
+        model.set(
+            "tokenizer.chat_template",
+            Value::String("{% for %}".to_owned()),
+        )
+    });
+    let error =
+        GgufTextModel::load("tiny", &broken.path, &TextModelOptions::default()).unwrap_err();
+    assert!(
+        matches!(&error, Error::Template { model, .. } if model == "tiny"),
+        "{error:?}"
+    );
     let silent = write(|model| model.set("tokenizer.chat_template", Value::String(String::new())));
     let model = GgufTextModel::load("tiny", &silent.path, &TextModelOptions::default()).unwrap();
-    assert!(matches!(model.generate(request("Hi")), Err(Error::InvalidRequest { .. })));
+    assert!(matches!(
+        model.generate(request("Hi")),
+        Err(Error::InvalidRequest { .. })
+    ));
 }
 
 #[test]
@@ -201,7 +269,8 @@ fn a_vocabulary_larger_than_the_embedding_is_an_error() {
         let rows = model.random(&[tiny::VOCABULARY - 1, tiny::HIDDEN], 1.0);
         model.set_tensor("token_embd.weight", rows);
     });
-    let error = GgufTextModel::load("tiny", &sample.path, &TextModelOptions::default()).unwrap_err();
+    let error =
+        GgufTextModel::load("tiny", &sample.path, &TextModelOptions::default()).unwrap_err();
     assert!(matches!(error, Error::BadTensor { .. }), "{error:?}");
 }
 
@@ -210,9 +279,13 @@ fn a_beginning_of_text_token_comes_first_and_once() {
     let count = |adds: bool, template: &str| {
         let sample = write(|model| {
             model.set("tokenizer.ggml.add_bos_token", Value::Bool(adds));
-            model.set("tokenizer.chat_template", Value::String(template.to_owned()));
+            model.set(
+                "tokenizer.chat_template",
+                Value::String(template.to_owned()),
+            );
         });
-        let model = GgufTextModel::load("tiny", &sample.path, &TextModelOptions::default()).unwrap();
+        let model =
+            GgufTextModel::load("tiny", &sample.path, &TextModelOptions::default()).unwrap();
         model.count_tokens(&request("Hi").messages).unwrap()
     };
     assert_eq!(count(false, "ab"), 2);
@@ -229,6 +302,15 @@ fn threads_out_of_range_are_refused() {
             ..TextModelOptions::default()
         };
         let error = GgufTextModel::load("tiny", &sample.path, &options).unwrap_err();
-        assert!(matches!(error, Error::InvalidRequest { field: "threads", .. }), "{error:?}");
+        assert!(
+            matches!(
+                error,
+                Error::InvalidRequest {
+                    field: "threads",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
     }
 }

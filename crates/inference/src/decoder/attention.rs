@@ -98,13 +98,18 @@ impl Attention {
         let queries = (queries * scale)?.reshape((self.kv_heads, group * tokens, self.head_dim))?;
         let mut scores = queries.matmul(&keys.t()?)?; // (kv_heads, group * tokens, length)
         if let Some(mask) = mask {
-            scores = scores.reshape((self.heads, tokens, length))?.broadcast_add(mask)?;
+            scores = scores
+                .reshape((self.heads, tokens, length))?
+                .broadcast_add(mask)?;
             scores = scores.reshape((self.kv_heads, group * tokens, length))?;
         }
         let shares = candle_nn::ops::softmax_last_dim(&scores)?;
         let mixed = shares.matmul(values)?; // (kv_heads, group * tokens, head_dim)
         let mixed = mixed.reshape((self.heads, tokens, self.head_dim))?;
-        mixed.transpose(0, 1)?.contiguous()?.reshape((tokens, self.heads * self.head_dim))
+        mixed
+            .transpose(0, 1)?
+            .contiguous()?
+            .reshape((tokens, self.heads * self.head_dim))
     }
 }
 

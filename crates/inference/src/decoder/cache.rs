@@ -108,7 +108,10 @@ impl Step<'_> {
         all_keys.slice_set(&keys.contiguous()?, 1, self.cache.length)?;
         all_values.slice_set(&values.contiguous()?, 1, self.cache.length)?;
         let length = self.cache.length + self.count;
-        Ok((all_keys.narrow(1, 0, length)?, all_values.narrow(1, 0, length)?))
+        Ok((
+            all_keys.narrow(1, 0, length)?,
+            all_values.narrow(1, 0, length)?,
+        ))
     }
 
     /// Counts the tokens as read. A step that failed before this left nothing behind.
@@ -123,7 +126,13 @@ fn causal_mask(past: usize, count: usize, device: &Device) -> Result<Option<Tens
     }
     let rows = (0..count).flat_map(|row| {
         let width = past + count;
-        (0..width).map(move |column| if column <= past + row { 0.0 } else { f32::NEG_INFINITY })
+        (0..width).map(move |column| {
+            if column <= past + row {
+                0.0
+            } else {
+                f32::NEG_INFINITY
+            }
+        })
     });
     let values: Vec<f32> = rows.collect();
     Tensor::from_vec(values, (count, past + count), device).map(Some)

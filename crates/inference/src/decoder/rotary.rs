@@ -77,9 +77,7 @@ impl Angles {
             RotaryLayout::Interleaved => {
                 candle_nn::rotary_emb::rope_i(&batch, &self.cosines, &self.sines)
             }
-            RotaryLayout::Halves => {
-                candle_nn::rotary_emb::rope(&batch, &self.cosines, &self.sines)
-            }
+            RotaryLayout::Halves => candle_nn::rotary_emb::rope(&batch, &self.cosines, &self.sines),
         };
         rotated?.squeeze(0)
     }

@@ -49,11 +49,77 @@ fn every_architecture_agrees_with_the_plain_reference() {
     }
 }
 
+/// Written by `scripts/reference/generation.py`.
+const TRANSFORMERS: &str = include_str!("../../tests/data/generation.json");
+
+#[derive(serde::Deserialize)]
+struct Answers {
+    answers: Vec<Answer>,
+}
+
+#[derive(serde::Deserialize)]
+struct Answer {
+    question: String,
+    tokens: Vec<u32>,
+    greedy: Vec<u32>,
+    #[serde(default)]
+    logits: Vec<(usize, f32)>,
+}
+
+fn greatest(logits: &[f32]) -> u32 {
+    let pairs = logits.iter().zip(0u32..);
+    pairs
+        .max_by(|left, right| left.0.total_cmp(right.0))
+        .unwrap()
+        .1
+}
+
+/// Logits within 0.01 of those of transformers on the dequantised weights, and its greedy choice at
+/// 99 of 100 places, given the choices before.
+#[test]
+fn the_default_model_agrees_with_transformers() {
+    let Some(path) = crate::test_models::find(crate::test_models::TEXT_MODEL) else {
+        return;
+    };
+    let decoder = Decoder::from_gguf(&GgufFile::open(&path).unwrap(), &Device::Cpu).unwrap();
+    let reference: Answers = serde_json::from_str(TRANSFORMERS).unwrap();
+    assert!(reference.answers.len() >= 20);
+    let (mut places, mut same, mut compared, mut most) = (0, 0, 0, 0f32);
+    for answer in &reference.answers {
+        let tokens = [answer.tokens.as_slice(), &answer.greedy].concat();
+        let hidden = decoder.hidden(&tokens, &mut decoder.new_cache()).unwrap();
+        let hidden = decoder.output_norm.forward(&hidden).unwrap();
+        let logits = decoder
+            .output
+            .forward(&hidden)
+            .unwrap()
+            .to_vec2::<f32>()
+            .unwrap();
+        let first = answer.tokens.len() - 1;
+        for (index, expected) in &answer.logits {
+            let difference = (logits[first][*index] - expected).abs();
+            assert!(difference <= 0.01, "{}: {difference}", answer.question);
+            most = most.max(difference);
+            compared += 1;
+        }
+        for (place, expected) in (first..).zip(&answer.greedy) {
+            same += usize::from(greatest(&logits[place]) == *expected);
+            places += 1;
+        }
+    }
+    eprintln!("greatest difference of {compared} logits: {most}; {same} of {places} choices");
+    assert!(compared >= 3000 && places >= 300);
+    assert!(same * 100 >= places * 99, "{same} of {places}");
+}
+
 #[test]
 fn rotary_factors_and_linear_scaling_are_applied() {
     let mut model = TinyModel::new("llama");
     let plain = logits(&load(&model).unwrap(), &[&TOKENS]);
-    model.set("llama.rope.scaling.type", Value::String("linear".to_owned()));
+    model.set(
+        "llama.rope.scaling.type",
+        Value::String("linear".to_owned()),
+    );
     model.set("llama.rope.scaling.factor", Value::F32(4.0));
     let factors = Tensor::new(&[1.0f32, 2.0, 3.0, 8.0], &Device::Cpu).unwrap();
     model.set_tensor("rope_freqs.weight", factors);
@@ -78,9 +144,19 @@ fn chunks_and_single_tokens_give_what_one_pass_gives() {
 fn quantised_files_are_read() {
     let model = TinyModel::new("llama");
     let exact = logits(&load(&model).unwrap(), &[&TOKENS]);
-    for dtype in [GgmlDType::F16, GgmlDType::BF16, GgmlDType::Q8_0, GgmlDType::Q5_1, GgmlDType::Q4_1] {
+    for dtype in [
+        GgmlDType::F16,
+        GgmlDType::BF16,
+        GgmlDType::Q8_0,
+        GgmlDType::Q5_1,
+        GgmlDType::Q4_1,
+    ] {
         let quantised = logits(&load_as(&model, dtype).unwrap(), &[&TOKENS]);
-        let dot: f32 = quantised.iter().zip(&exact).map(|(left, right)| left * right).sum();
+        let dot: f32 = quantised
+            .iter()
+            .zip(&exact)
+            .map(|(left, right)| left * right)
+            .sum();
         let norm = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
         let cosine = dot / norm(&quantised) / norm(&exact);
         assert!(cosine > 0.95, "{dtype:?}: {cosine}");
@@ -91,7 +167,9 @@ fn quantised_files_are_read() {
 fn a_context_holds_what_it_says_and_no_more() {
     let decoder = load(&TinyModel::new("llama")).unwrap();
     let mut cache = decoder.new_cache();
-    decoder.read(&vec![1; tiny::CONTEXT - 1], &mut cache).unwrap();
+    decoder
+        .read(&vec![1; tiny::CONTEXT - 1], &mut cache)
+        .unwrap();
     assert!(decoder.read(&[1, 2], &mut cache).is_err());
     decoder.forward(&[1], &mut cache).unwrap();
     assert!(decoder.forward(&[1], &mut cache).is_err());
@@ -107,7 +185,9 @@ fn a_sliding_window_limits_the_context() {
 
 fn tensor_error(model: &TinyModel, name: &str) -> String {
     match load(model) {
-        Err(Error::BadTensor { tensor, problem, .. }) => {
+        Err(Error::BadTensor {
+            tensor, problem, ..
+        }) => {
             assert_eq!(tensor, name);
             problem
         }
@@ -117,13 +197,25 @@ fn tensor_error(model: &TinyModel, name: &str) -> String {
 
 #[test]
 fn missing_misshapen_and_unknown_tensors_are_named() {
-    for name in ["token_embd.weight", "output_norm.weight", "blk.1.ffn_up.weight", "blk.0.attn_k.weight"] {
+    for name in [
+        "token_embd.weight",
+        "output_norm.weight",
+        "blk.1.ffn_up.weight",
+        "blk.0.attn_k.weight",
+    ] {
         let mut model = TinyModel::new("llama");
         model.remove_tensor(name);
         assert_eq!(tensor_error(&model, name), "it is missing");
         let wrong = model.random(&[3, 5], 1.0);
         model.set_tensor(name, wrong);
-        tensor_error(&model, if name == "token_embd.weight" { "token_embd.weight" } else { name });
+        tensor_error(
+            &model,
+            if name == "token_embd.weight" {
+                "token_embd.weight"
+            } else {
+                name
+            },
+        );
     }
     let mut model = TinyModel::new("llama");
     let extra = model.random(&[4], 1.0);
@@ -137,7 +229,10 @@ fn values_that_are_no_numbers_are_named() {
         let mut model = TinyModel::new("llama");
         let mut values = vec![0.5f32; tiny::HIDDEN];
         values[7] = bad;
-        model.set_tensor("blk.1.attn_norm.weight", Tensor::new(values, &Device::Cpu).unwrap());
+        model.set_tensor(
+            "blk.1.attn_norm.weight",
+            Tensor::new(values, &Device::Cpu).unwrap(),
+        );
         assert!(tensor_error(&model, "blk.1.attn_norm.weight").contains("finite"));
     }
 }
@@ -169,7 +264,10 @@ fn what_the_metadata_asks_for_and_cannot_be_done_is_an_error() {
     for (key, value) in cases {
         let mut model = TinyModel::new("llama");
         model.set(key, value);
-        assert!(matches!(load(&model), Err(Error::Unsupported { .. })), "{key}");
+        assert!(
+            matches!(load(&model), Err(Error::Unsupported { .. })),
+            "{key}"
+        );
     }
 }
 
@@ -211,13 +309,26 @@ type Row = Vec<f64>;
 impl Reference {
     fn new(model: &TinyModel, architecture: &str) -> Self {
         let rows = |tensor: &Tensor| -> Vec<Row> {
-            let tensor = if tensor.rank() == 1 { tensor.unsqueeze(0).unwrap() } else { tensor.clone() };
+            let tensor = if tensor.rank() == 1 {
+                tensor.unsqueeze(0).unwrap()
+            } else {
+                tensor.clone()
+            };
             let rows = tensor.to_vec2::<f32>().unwrap();
-            rows.iter().map(|row| row.iter().map(|value| f64::from(*value)).collect()).collect()
+            rows.iter()
+                .map(|row| row.iter().map(|value| f64::from(*value)).collect())
+                .collect()
         };
-        let has_scale = model.metadata.iter().any(|(key, _)| key.ends_with("scaling.factor"));
+        let has_scale = model
+            .metadata
+            .iter()
+            .any(|(key, _)| key.ends_with("scaling.factor"));
         Self {
-            tensors: model.tensors.iter().map(|(name, tensor)| (name.clone(), rows(tensor))).collect(),
+            tensors: model
+                .tensors
+                .iter()
+                .map(|(name, tensor)| (name.clone(), rows(tensor)))
+                .collect(),
             heads_apart: architecture != "llama",
             head_dim: TinyModel::head_dim(architecture),
             scale: if has_scale { 4.0 } else { 1.0 },
@@ -225,24 +336,40 @@ impl Reference {
     }
 
     fn logits(&self, tokens: &[u32]) -> Vec<f32> {
-        let mut states: Vec<Row> =
-            tokens.iter().map(|token| self.tensors["token_embd.weight"][*token as usize].clone()).collect();
+        let mut states: Vec<Row> = tokens
+            .iter()
+            .map(|token| self.tensors["token_embd.weight"][*token as usize].clone())
+            .collect();
         for block in 0..tiny::BLOCKS {
             let name = |part: &str| format!("blk.{block}.{part}");
-            let normed: Vec<Row> = states.iter().map(|state| self.norm(&name("attn_norm.weight"), state)).collect();
+            let normed: Vec<Row> = states
+                .iter()
+                .map(|state| self.norm(&name("attn_norm.weight"), state))
+                .collect();
             let mixed = self.attention(&name, &normed);
             for (state, mixed) in states.iter_mut().zip(mixed) {
                 add(state, &self.map(&name("attn_output"), &mixed));
                 let normed = self.norm(&name("ffn_norm.weight"), state);
                 let gate = self.map(&name("ffn_gate"), &normed);
                 let up = self.map(&name("ffn_up"), &normed);
-                let inner: Row = gate.iter().zip(up).map(|(gate, up)| gate / (1.0 + (-gate).exp()) * up).collect();
+                let inner: Row = gate
+                    .iter()
+                    .zip(up)
+                    .map(|(gate, up)| gate / (1.0 + (-gate).exp()) * up)
+                    .collect();
                 add(state, &self.map(&name("ffn_down"), &inner));
             }
         }
         let last = self.norm("output_norm.weight", states.last().unwrap());
-        let output = if self.tensors.contains_key("output.weight") { "output" } else { "token_embd" };
-        self.map(output, &last).into_iter().map(|logit| logit as f32).collect()
+        let output = if self.tensors.contains_key("output.weight") {
+            "output"
+        } else {
+            "token_embd"
+        };
+        self.map(output, &last)
+            .into_iter()
+            .map(|logit| logit as f32)
+            .collect()
     }
 
     fn attention(&self, name: &dyn Fn(&str) -> String, states: &[Row]) -> Vec<Row> {
@@ -256,31 +383,53 @@ impl Reference {
                         .map(|head| {
                             let norm = name(&format!("{part}_norm.weight"));
                             let has_norm = rotate && self.tensors.contains_key(&norm);
-                            let head = if has_norm { self.norm(&norm, &head) } else { head };
-                            if rotate { self.rotate(&head, position) } else { head }
+                            let head = if has_norm {
+                                self.norm(&norm, &head)
+                            } else {
+                                head
+                            };
+                            if rotate {
+                                self.rotate(&head, position)
+                            } else {
+                                head
+                            }
                         })
                         .collect()
                 })
                 .collect()
         };
-        let (queries, keys, values) = (heads("attn_q", true), heads("attn_k", true), heads("attn_v", false));
+        let (queries, keys, values) = (
+            heads("attn_q", true),
+            heads("attn_k", true),
+            heads("attn_v", false),
+        );
         let group = tiny::HEADS / tiny::KV_HEADS;
         let mix = |position: usize, head: usize| -> Row {
             let shared = head / group;
             let scores: Row = (0..=position)
-                .map(|other| dot(&queries[position][head], &keys[other][shared]) / (self.head_dim as f64).sqrt())
+                .map(|other| {
+                    dot(&queries[position][head], &keys[other][shared])
+                        / (self.head_dim as f64).sqrt()
+                })
                 .map(f64::exp)
                 .collect();
             let sum: f64 = scores.iter().sum();
             let mut mixed = vec![0.0; self.head_dim];
             for (other, score) in scores.iter().enumerate() {
-                let weighted: Row = values[other][shared].iter().map(|value| value * score / sum).collect();
+                let weighted: Row = values[other][shared]
+                    .iter()
+                    .map(|value| value * score / sum)
+                    .collect();
                 add(&mut mixed, &weighted);
             }
             mixed
         };
         (0..states.len())
-            .map(|position| (0..tiny::HEADS).flat_map(|head| mix(position, head)).collect())
+            .map(|position| {
+                (0..tiny::HEADS)
+                    .flat_map(|head| mix(position, head))
+                    .collect()
+            })
             .collect()
     }
 
@@ -288,10 +437,18 @@ impl Reference {
         let pairs = self.head_dim / 2;
         let mut rotated = head.to_vec();
         for pair in 0..pairs {
-            let factor = self.tensors.get("rope_freqs.weight").map_or(1.0, |rows| rows[0][pair]);
-            let frequency = 10_000f64.powf(-2.0 * pair as f64 / self.head_dim as f64) / factor / self.scale;
+            let factor = self
+                .tensors
+                .get("rope_freqs.weight")
+                .map_or(1.0, |rows| rows[0][pair]);
+            let frequency =
+                10_000f64.powf(-2.0 * pair as f64 / self.head_dim as f64) / factor / self.scale;
             let (sine, cosine) = (position as f64 * frequency).sin_cos();
-            let (one, other) = if self.heads_apart { (pair, pair + pairs) } else { (2 * pair, 2 * pair + 1) };
+            let (one, other) = if self.heads_apart {
+                (pair, pair + pairs)
+            } else {
+                (2 * pair, 2 * pair + 1)
+            };
             rotated[one] = head[one] * cosine - head[other] * sine;
             rotated[other] = head[one] * sine + head[other] * cosine;
         }
@@ -301,11 +458,17 @@ impl Reference {
     fn norm(&self, name: &str, row: &[f64]) -> Row {
         let mean = dot(row, row) / row.len() as f64;
         let scale = &self.tensors[name][0];
-        row.iter().zip(scale).map(|(value, scale)| value / (mean + 1e-5).sqrt() * scale).collect()
+        row.iter()
+            .zip(scale)
+            .map(|(value, scale)| value / (mean + 1e-5).sqrt() * scale)
+            .collect()
     }
 
     fn map(&self, name: &str, input: &[f64]) -> Row {
-        let mut output: Row = self.tensors[&format!("{name}.weight")].iter().map(|row| dot(row, input)).collect();
+        let mut output: Row = self.tensors[&format!("{name}.weight")]
+            .iter()
+            .map(|row| dot(row, input))
+            .collect();
         if let Some(bias) = self.tensors.get(&format!("{name}.bias")) {
             add(&mut output, &bias[0]);
         }
@@ -314,7 +477,10 @@ impl Reference {
 }
 
 fn dot(left: &[f64], right: &[f64]) -> f64 {
-    left.iter().zip(right).map(|(left, right)| left * right).sum()
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| left * right)
+        .sum()
 }
 
 fn add(row: &mut [f64], other: &[f64]) {

@@ -51,7 +51,9 @@ impl<'file> Weights<'file> {
     pub(super) fn dense(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
         self.mark_used(name);
         let values = self.finite(name, dims)?;
-        values.to_device(self.device).map_err(|error| self.failed(name, &error))
+        values
+            .to_device(self.device)
+            .map_err(|error| self.failed(name, &error))
     }
 
     /// Linear maps of one input, each with a bias if the file has one, joined to one product:
@@ -62,11 +64,14 @@ impl<'file> Weights<'file> {
             let matrices = parts.iter().map(|(name, outputs)| {
                 self.quantised(&format!("{name}.weight"), &[*outputs, inputs])
             });
-            return Ok(Projection::quantised(matrices.collect::<Result<_>>()?, bias));
+            return Ok(Projection::quantised(
+                matrices.collect::<Result<_>>()?,
+                bias,
+            ));
         }
-        let matrices = parts.iter().map(|(name, outputs)| {
-            self.dense(&format!("{name}.weight"), &[*outputs, inputs])
-        });
+        let matrices = parts
+            .iter()
+            .map(|(name, outputs)| self.dense(&format!("{name}.weight"), &[*outputs, inputs]));
         let matrices = matrices.collect::<Result<Vec<Tensor>>>()?;
         let first = parts.first().map_or("", |(name, _)| name);
         Projection::dense(&matrices, bias).map_err(|error| self.failed(first, &error))
@@ -81,13 +86,20 @@ impl<'file> Weights<'file> {
     /// Complains about a tensor that no part of the decoder asked for.
     pub(super) fn check_all_used(&self) -> Result<()> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut unused: Vec<&str> = self.file.tensor_names().filter(|name| !used.contains(*name)).collect();
+        let mut unused: Vec<&str> = self
+            .file
+            .tensor_names()
+            .filter(|name| !used.contains(*name))
+            .collect();
         unused.sort_unstable();
         match unused.first() {
             None => Ok(()),
             Some(name) => Err(self.file.bad_tensor(
                 name,
-                format!("no model of this architecture has it ({} such tensors)", unused.len()),
+                format!(
+                    "no model of this architecture has it ({} such tensors)",
+                    unused.len()
+                ),
             )),
         }
     }
@@ -112,18 +124,26 @@ impl<'file> Weights<'file> {
         }
         let first = parts.first().map_or("", |(name, _)| name);
         if biases.len() != parts.len() {
-            return Err(self.file.bad_tensor(first, "some of its neighbours have a bias, some not"));
+            return Err(self
+                .file
+                .bad_tensor(first, "some of its neighbours have a bias, some not"));
         }
-        Tensor::cat(&biases, 0).map(Some).map_err(|error| self.failed(first, &error))
+        Tensor::cat(&biases, 0)
+            .map(Some)
+            .map_err(|error| self.failed(first, &error))
     }
 
     /// The values on the CPU. One value that is not a number would silence every answer.
     fn finite(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
         let tensor = self.file.tensor(name, dims, &Device::Cpu)?;
-        let values = tensor.dequantize(&Device::Cpu).map_err(|error| self.failed(name, &error))?;
+        let values = tensor
+            .dequantize(&Device::Cpu)
+            .map_err(|error| self.failed(name, &error))?;
         let is_finite = all_finite(&values).map_err(|error| self.failed(name, &error))?;
         if !is_finite {
-            return Err(self.file.bad_tensor(name, "it has values that are not finite numbers"));
+            return Err(self
+                .file
+                .bad_tensor(name, "it has values that are not finite numbers"));
         }
         Ok(values)
     }

@@ -25,7 +25,9 @@ pub(super) fn by_length(texts: Vec<Vec<u32>>, workers: usize) -> Vec<Batch> {
     let mut batches = Vec::new();
     let mut open: Vec<(usize, Vec<u32>)> = Vec::new();
     for text in texts {
-        let longest = open.first().map_or(text.1.len(), |(_, tokens)| tokens.len());
+        let longest = open
+            .first()
+            .map_or(text.1.len(), |(_, tokens)| tokens.len());
         if !open.is_empty() && (open.len() + 1) * longest > budget {
             batches.push(Batch::new(std::mem::take(&mut open)));
         }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use candle_core::{D, Device, Tensor};
 
 use super::folder::{BertConfig, ModelFolder};
+use super::gelu::gelu;
 use super::weights::Weights;
 use crate::Result;
 
@@ -55,7 +56,10 @@ impl Bert {
         let hidden = config.hidden_size;
         let layers = 0..config.num_hidden_layers;
         Ok(Self {
-            words: weights.take("embeddings.word_embeddings.weight", &[config.vocab_size, hidden])?,
+            words: weights.take(
+                "embeddings.word_embeddings.weight",
+                &[config.vocab_size, hidden],
+            )?,
             positions: load_positions(&config, &weights)?,
             norm: LayerNorm::load(&config, &weights, "embeddings.LayerNorm")?,
             layers: layers
@@ -87,7 +91,9 @@ impl Bert {
         let words = words.reshape((texts, tokens, self.dimension()))?;
         let positions = self.positions.narrow(0, 0, tokens)?;
         let mut states = self.norm.forward(&words.broadcast_add(&positions)?)?;
-        let mask = padding.map(|padding| attention_mask(padding, tokens, ids.device())).transpose()?;
+        let mask = padding
+            .map(|padding| attention_mask(padding, tokens, ids.device()))
+            .transpose()?;
         for layer in &self.layers {
             states = layer.forward(&states, mask.as_ref(), &self.config)?;
         }
@@ -131,10 +137,16 @@ impl Layer {
         let name = |part: &str| format!("encoder.layer.{index}.{part}");
         let hidden = config.hidden_size;
         let inner = config.intermediate_size;
-        let attention = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
+        let attention =
+            ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
         Ok(Self {
             query_key_value: Linear::load(weights, &attention, hidden, hidden)?,
-            attention_output: Linear::load(weights, &[name("attention.output.dense")], hidden, hidden)?,
+            attention_output: Linear::load(
+                weights,
+                &[name("attention.output.dense")],
+                hidden,
+                hidden,
+            )?,
             attention_norm: LayerNorm::load(config, weights, &name("attention.output.LayerNorm"))?,
             intermediate: Linear::load(weights, &[name("intermediate.dense")], hidden, inner)?,
             output: Linear::load(weights, &[name("output.dense")], inner, hidden)?,
@@ -149,14 +161,17 @@ impl Layer {
         config: &BertConfig,
     ) -> candle_core::Result<Tensor> {
         let mixed = self.attend(states, mask, config)?;
-        let states = self.attention_norm.forward(&(self.attention_output.forward(&mixed)? + states)?)?;
+        let states = self
+            .attention_norm
+            .forward(&(self.attention_output.forward(&mixed)? + states)?)?;
         let inner = self.intermediate.forward(&states)?;
         let inner = match config.hidden_act.as_str() {
             "relu" => inner.relu()?,
-            "gelu" => inner.gelu_erf()?,
+            "gelu" => gelu(&inner)?,
             _ => inner.gelu()?,
         };
-        self.output_norm.forward(&(self.output.forward(&inner)? + states)?)
+        self.output_norm
+            .forward(&(self.output.forward(&inner)? + states)?)
     }
 
     fn attend(
@@ -175,11 +190,15 @@ impl Layer {
         let queries = (part(0)? * (1.0 / (width as f64).sqrt()))?;
         let mut scores = queries.matmul(&part(1)?.t()?)?; // (texts * heads, tokens, tokens)
         if let Some(mask) = mask {
-            scores = scores.reshape((texts, heads, tokens, tokens))?.broadcast_add(mask)?;
+            scores = scores
+                .reshape((texts, heads, tokens, tokens))?
+                .broadcast_add(mask)?;
             scores = scores.reshape((texts * heads, tokens, tokens))?;
         }
         let mixed = candle_nn::ops::softmax_last_dim(&scores)?.matmul(&part(2)?)?;
-        let mixed = mixed.reshape((texts, heads, tokens, width))?.transpose(1, 2)?;
+        let mixed = mixed
+            .reshape((texts, heads, tokens, width))?
+            .transpose(1, 2)?;
         mixed.contiguous()?.reshape((texts, tokens, hidden))
     }
 }

@@ -118,11 +118,16 @@ impl BertConfig {
 
     /// The position of a text's first token.
     pub(super) fn first_position(&self) -> usize {
-        if self.is_roberta() { self.pad_token_id as usize + 1 } else { 0 }
+        if self.is_roberta() {
+            self.pad_token_id as usize + 1
+        } else {
+            0
+        }
     }
 
     fn longest_text(&self) -> usize {
-        self.max_position_embeddings.saturating_sub(self.first_position())
+        self.max_position_embeddings
+            .saturating_sub(self.first_position())
     }
 
     fn check(&self, path: &Path) -> Result<()> {
@@ -136,11 +141,17 @@ impl BertConfig {
             let supported = "bert, roberta, xlm-roberta";
             return Err(unsupported("architecture", &self.model_type, supported));
         }
-        let positions = self.position_embedding_type.as_deref().unwrap_or("absolute");
+        let positions = self
+            .position_embedding_type
+            .as_deref()
+            .unwrap_or("absolute");
         if positions != "absolute" {
             return Err(unsupported("position embedding", positions, "absolute"));
         }
-        if !matches!(self.hidden_act.as_str(), "gelu" | "gelu_new" | "gelu_pytorch_tanh" | "relu") {
+        if !matches!(
+            self.hidden_act.as_str(),
+            "gelu" | "gelu_new" | "gelu_pytorch_tanh" | "relu"
+        ) {
             let supported = "gelu, gelu_new, gelu_pytorch_tanh, relu";
             return Err(unsupported("activation", &self.hidden_act, supported));
         }
@@ -150,7 +161,10 @@ impl BertConfig {
             return Err(bad(path, problem));
         }
         if !self.layer_norm_eps.is_finite() || self.layer_norm_eps < 0.0 {
-            return Err(bad(path, format!("layer_norm_eps is {}", self.layer_norm_eps)));
+            return Err(bad(
+                path,
+                format!("layer_norm_eps is {}", self.layer_norm_eps),
+            ));
         }
         Ok(())
     }
@@ -163,16 +177,21 @@ fn pooling(folder: &Path) -> Result<Pooling> {
     let Some(config) = optional::<PoolingConfig>(folder, name)? else {
         return Ok(Pooling::Mean);
     };
-    let other = config.others.iter().find(|(name, value)| {
-        name.starts_with("pooling_mode_") && value.as_bool() == Some(true)
-    });
+    let other = config
+        .others
+        .iter()
+        .find(|(name, value)| name.starts_with("pooling_mode_") && value.as_bool() == Some(true));
     let unsupported = |found: &str| Error::Unsupported {
         path: folder.join(name),
         what: "pooling",
         found: found.to_owned(),
         supported: "pooling_mode_mean_tokens, pooling_mode_cls_token",
     };
-    match (config.pooling_mode_mean_tokens, config.pooling_mode_cls_token, other) {
+    match (
+        config.pooling_mode_mean_tokens,
+        config.pooling_mode_cls_token,
+        other,
+    ) {
         (true, false, None) => Ok(Pooling::Mean),
         (false, true, None) => Ok(Pooling::Cls),
         (_, _, Some((other, _))) => Err(unsupported(other)),

@@ -7,6 +7,7 @@
 mod batch;
 mod bert;
 mod folder;
+mod gelu;
 mod pooling;
 mod weights;
 
@@ -72,13 +73,20 @@ impl BertEmbedder {
             model: self.info.model.clone(),
             source,
         })?;
-        Ok(encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect())
+        Ok(encodings
+            .iter()
+            .map(|encoding| encoding.get_ids().to_vec())
+            .collect())
     }
 
     /// Vectors of a batch, in its order.
     fn embed_batch(&self, batch: &Batch) -> candle_core::Result<Vec<Vec<f32>>> {
         let padding = batch.padding();
-        let ids = Tensor::from_vec(batch.padded_ids(self.bert.padding_id()), batch.shape(), &self.device)?;
+        let ids = Tensor::from_vec(
+            batch.padded_ids(self.bert.padding_id()),
+            batch.shape(),
+            &self.device,
+        )?;
         let states = self.bert.forward(&ids, padding.as_deref())?; // (texts, tokens, hidden)
         let vectors = self.pooling.forward(&states, batch.lengths())?; // (texts, hidden)
         pooling::normalise(&vectors)?.to_vec2()
@@ -92,8 +100,10 @@ impl Embedder for BertEmbedder {
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         let batches = batch::by_length(self.tokenize(texts)?, rayon::current_num_threads());
-        let embedded: candle_core::Result<Vec<_>> =
-            batches.par_iter().map(|batch| self.embed_batch(batch)).collect();
+        let embedded: candle_core::Result<Vec<_>> = batches
+            .par_iter()
+            .map(|batch| self.embed_batch(batch))
+            .collect();
         let embedded = embedded.map_err(|source| Error::Compute {
             model: self.info.model.clone(),
             source,

@@ -47,7 +47,9 @@ mod tests {
     use super::*;
 
     fn states() -> Tensor {
-        let values = [1.0f32, 2.0, 3.0, 4.0, 100.0, 200.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
+        let values = [
+            1.0f32, 2.0, 3.0, 4.0, 100.0, 200.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0,
+        ];
         Tensor::from_slice(&values, (2, 3, 2), &Device::Cpu).unwrap()
     }
 

@@ -48,18 +48,31 @@ impl Folder {
         let count: usize = dims.iter().product();
         let mut values = Vec::with_capacity(count);
         for _ in 0..count {
-            self.random = self.random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            self.random = self
+                .random
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             values.push((self.random >> 40) as f32 / (1u64 << 23) as f32 - 1.0);
         }
-        self.tensors.insert(name.to_owned(), Tensor::from_vec(values, dims, &Device::Cpu).unwrap());
+        self.tensors.insert(
+            name.to_owned(),
+            Tensor::from_vec(values, dims, &Device::Cpu).unwrap(),
+        );
     }
 
     fn add_tensors(&mut self) {
         self.add("embeddings.word_embeddings.weight", &[WORDS, HIDDEN]);
-        self.add("embeddings.position_embeddings.weight", &[POSITIONS, HIDDEN]);
+        self.add(
+            "embeddings.position_embeddings.weight",
+            &[POSITIONS, HIDDEN],
+        );
         self.add("embeddings.token_type_embeddings.weight", &[2, HIDDEN]);
         let layer = "encoder.layer.0.";
-        for norm in ["embeddings.", "encoder.layer.0.attention.output.", "encoder.layer.0.output."] {
+        for norm in [
+            "embeddings.",
+            "encoder.layer.0.attention.output.",
+            "encoder.layer.0.output.",
+        ] {
             self.add(&format!("{norm}LayerNorm.weight"), &[HIDDEN]);
             self.add(&format!("{norm}LayerNorm.bias"), &[HIDDEN]);
         }
@@ -95,9 +108,14 @@ fn config(kind: &str) -> Value {
 }
 
 fn tokenizer() -> Value {
-    let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "c", "d", "e", "f", "g", "h"];
-    let vocabulary: serde_json::Map<String, Value> =
-        words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), json!(id))).collect();
+    let words = [
+        "[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "c", "d", "e", "f", "g", "h",
+    ];
+    let vocabulary: serde_json::Map<String, Value> = words
+        .iter()
+        .enumerate()
+        .map(|(id, word)| ((*word).to_owned(), json!(id)))
+        .collect();
     let special = |word: &str, id: u32| json!({"id": word, "ids": [id], "tokens": [word]});
     let piece = |id: &str| json!({"SpecialToken": {"id": id, "type_id": 0}});
     json!({
@@ -124,7 +142,15 @@ fn assert_close(left: &[f32], right: &[f32]) {
     }
 }
 
-const TEXTS: [&str; 7] = ["a b c", "", "h g f e d c b a h g", "a", "zzz", "b b b b b", "c d"];
+const TEXTS: [&str; 7] = [
+    "a b c",
+    "",
+    "h g f e d c b a h g",
+    "a",
+    "zzz",
+    "b b b b b",
+    "c d",
+];
 
 #[test]
 fn vectors_do_not_depend_on_order_or_company() {
@@ -136,7 +162,13 @@ fn vectors_do_not_depend_on_order_or_company() {
         assert!((norm - 1.0).abs() < 1e-5);
     }
     let reversed: Vec<&str> = TEXTS.iter().rev().copied().collect();
-    for (vector, other) in embedder.embed(&reversed).unwrap().iter().rev().zip(&together) {
+    for (vector, other) in embedder
+        .embed(&reversed)
+        .unwrap()
+        .iter()
+        .rev()
+        .zip(&together)
+    {
         assert_close(vector, other);
     }
     assert!(embedder.embed(&[]).unwrap().is_empty());
@@ -159,7 +191,10 @@ fn texts_are_cut_at_the_limit_of_the_model() {
     let vectors = embedder.embed(&["a b c", "a b c d e f", "a b d"]).unwrap();
     assert_close(&vectors[0], &vectors[1]);
     assert_ne!(vectors[0], vectors[2]);
-    folder.write("sentence_bert_config.json", &json!({"max_seq_length": 1000}));
+    folder.write(
+        "sentence_bert_config.json",
+        &json!({"max_seq_length": 1000}),
+    );
     let embedder = folder.load().unwrap();
     assert_eq!(embedder.info().max_tokens, POSITIONS);
     embedder.embed(&["a ".repeat(500).as_str()]).unwrap();
@@ -180,10 +215,20 @@ fn roberta_counts_positions_from_after_the_padding_id() {
     let shifted = Tensor::cat(&[&positions.narrow(0, 9, 1).unwrap(), &positions], 0).unwrap();
     roberta.tensors = bert.tensors.clone();
     roberta.tensors.insert(name.to_owned(), shifted);
-    let prefixed = roberta.tensors.iter().map(|(name, tensor)| (format!("roberta.{name}"), tensor.clone()));
+    let prefixed = roberta
+        .tensors
+        .iter()
+        .map(|(name, tensor)| (format!("roberta.{name}"), tensor.clone()));
     roberta.tensors = prefixed.collect();
     roberta.save_tensors();
-    for (vector, expected) in roberta.load().unwrap().embed(&TEXTS).unwrap().iter().zip(&expected) {
+    for (vector, expected) in roberta
+        .load()
+        .unwrap()
+        .embed(&TEXTS)
+        .unwrap()
+        .iter()
+        .zip(&expected)
+    {
         assert_close(vector, expected);
     }
 }
@@ -192,7 +237,10 @@ fn roberta_counts_positions_from_after_the_padding_id() {
 fn cls_pooling_differs_from_the_mean() {
     let folder = Folder::new();
     let mean = folder.load().unwrap().embed(&["a b"]).unwrap();
-    folder.write("1_Pooling/config.json", &json!({"pooling_mode_cls_token": true}));
+    folder.write(
+        "1_Pooling/config.json",
+        &json!({"pooling_mode_cls_token": true}),
+    );
     assert_ne!(folder.load().unwrap().embed(&["a b"]).unwrap(), mean);
 }
 
@@ -200,18 +248,49 @@ fn cls_pooling_differs_from_the_mean() {
 fn what_cannot_be_run_is_named() {
     let cases = [
         ("config.json", config("mpnet"), "mpnet"),
-        ("1_Pooling/config.json", json!({"pooling_mode_max_tokens": true}), "pooling_mode_max_tokens"),
-        ("1_Pooling/config.json", json!({"pooling_mode_mean_tokens": false}), "none"),
-        ("modules.json", json!([{"type": "sentence_transformers.models.Dense"}]), "models.Dense"),
-        ("config.json", { let mut config = config("bert"); config["hidden_act"] = json!("swish"); config }, "swish"),
-        ("config.json", { let mut config = config("bert"); config["position_embedding_type"] = json!("relative_key"); config }, "relative_key"),
+        (
+            "1_Pooling/config.json",
+            json!({"pooling_mode_max_tokens": true}),
+            "pooling_mode_max_tokens",
+        ),
+        (
+            "1_Pooling/config.json",
+            json!({"pooling_mode_mean_tokens": false}),
+            "none",
+        ),
+        (
+            "modules.json",
+            json!([{"type": "sentence_transformers.models.Dense"}]),
+            "models.Dense",
+        ),
+        (
+            "config.json",
+            {
+                let mut config = config("bert");
+                config["hidden_act"] = json!("swish");
+                config
+            },
+            "swish",
+        ),
+        (
+            "config.json",
+            {
+                let mut config = config("bert");
+                config["position_embedding_type"] = json!("relative_key");
+                config
+            },
+            "relative_key",
+        ),
     ];
     for (file, value, name) in cases {
         let folder = Folder::new();
         folder.write(file, &value);
         let error = folder.load().unwrap_err();
         assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
-        assert!(error.to_string().contains(name) && error.to_string().contains(file), "{error}");
+        assert!(
+            error.to_string().contains(name) && error.to_string().contains(file),
+            "{error}"
+        );
     }
 }
 
@@ -221,7 +300,10 @@ fn missing_files_are_named() {
         let folder = Folder::new();
         fs::remove_file(folder.path(name)).unwrap();
         let error = folder.load().unwrap_err();
-        assert!(matches!(&error, Error::Read { path, .. } if path.ends_with(name)), "{error:?}");
+        assert!(
+            matches!(&error, Error::Read { path, .. } if path.ends_with(name)),
+            "{error:?}"
+        );
     }
 }
 
@@ -247,7 +329,8 @@ fn damaged_files_are_errors() {
 #[test]
 fn tensors_that_are_missing_misshapen_or_no_numbers_are_named() {
     let name = "encoder.layer.0.attention.self.key.weight";
-    let spoil: [fn(&mut HashMap<String, Tensor>, &str); 3] = [
+    type Spoil = fn(&mut HashMap<String, Tensor>, &str);
+    let spoil: [Spoil; 3] = [
         |tensors, name| drop(tensors.remove(name)),
         |tensors, name| {
             let wrong = Tensor::zeros((2, 3), candle_core::DType::F32, &Device::Cpu).unwrap();

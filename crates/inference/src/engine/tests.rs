@@ -105,7 +105,10 @@ impl Setup {
     fn wait_for_calls(&self, count: usize) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.calls.load(Ordering::SeqCst) < count {
-            assert!(Instant::now() < deadline, "the engine never came to call {count}");
+            assert!(
+                Instant::now() < deadline,
+                "the engine never came to call {count}"
+            );
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -153,11 +156,18 @@ fn usage_counts_tokens_and_time() {
     let setup = start(false);
     for item in setup.ask(vec![60; 600], 2, &[]) {
         if let StreamItem::Done(done) = item.unwrap() {
-            assert_eq!((done.usage.prompt_tokens, done.usage.completion_tokens), (600, 2));
+            assert_eq!(
+                (done.usage.prompt_tokens, done.usage.completion_tokens),
+                (600, 2)
+            );
             assert!(done.usage.time_to_first_token > Duration::ZERO);
         }
     }
-    assert_eq!(setup.calls.load(Ordering::SeqCst), 4, "three chunks and one step");
+    assert_eq!(
+        setup.calls.load(Ordering::SeqCst),
+        4,
+        "three chunks and one step"
+    );
 }
 
 #[test]
@@ -193,7 +203,11 @@ fn a_dropped_stream_cancels_in_the_prompt_while_decoding_and_in_the_queue() {
     let last = setup.ask(vec![64], 1, &[]);
     setup.permits.try_send(()).unwrap();
     assert_eq!(collect(last).unwrap().0, "A");
-    assert_eq!(setup.calls.load(Ordering::SeqCst), 4, "nothing was computed for nobody");
+    assert_eq!(
+        setup.calls.load(Ordering::SeqCst),
+        4,
+        "nothing was computed for nobody"
+    );
 }
 
 #[test]
@@ -202,7 +216,9 @@ fn the_end_of_the_engine_ends_streams() {
     let running = setup.ask(vec![64; 5 * PREFILL_CHUNK], 10, &[]);
     setup.wait_for_calls(1);
     let queued = setup.ask(vec![64], 10, &[]);
-    let Setup { engine, permits, .. } = setup;
+    let Setup {
+        engine, permits, ..
+    } = setup;
     let stopping = Arc::clone(&engine.stopping);
     let stopper = thread::spawn(move || drop(engine));
     while !stopping.load(Ordering::Relaxed) {

@@ -52,7 +52,9 @@ impl<R: Read + Seek> Walk<'_, R> {
         }
         let version = self.u32()?;
         if !(2..=3).contains(&version) {
-            return Err(self.bad(format!("GGUF version {version} is not supported, only 2 and 3")));
+            return Err(self.bad(format!(
+                "GGUF version {version} is not supported, only 2 and 3"
+            )));
         }
         let (tensors, entries) = (self.u64()?, self.u64()?);
         self.room_for(tensors, 24, "tensors")?;
@@ -78,7 +80,9 @@ impl<R: Read + Seek> Walk<'_, R> {
         }
         let alignment = self.u32()?;
         if !alignment.is_power_of_two() {
-            return Err(self.bad(format!("general.alignment is {alignment}, not a power of two")));
+            return Err(self.bad(format!(
+                "general.alignment is {alignment}, not a power of two"
+            )));
         }
         Ok(alignment.into())
     }
@@ -121,7 +125,11 @@ impl<R: Read + Seek> Walk<'_, R> {
         let name = self.string("a tensor's name")?;
         let rank = self.u32()?;
         if !(1..=MAX_DIMENSIONS).contains(&rank) {
-            return Err(bad_tensor(self.path, &name, format!("it has {rank} dimensions")));
+            return Err(bad_tensor(
+                self.path,
+                &name,
+                format!("it has {rank} dimensions"),
+            ));
         }
         let mut dims = Vec::new();
         for _ in 0..rank {
@@ -129,10 +137,14 @@ impl<R: Read + Seek> Walk<'_, R> {
         }
         let kind = self.u32()?;
         let offset = self.u64()?;
-        let bytes = tensor_size(&dims, block(kind).ok_or_else(|| {
-            let problem = format!("its type {kind} is not supported; supported are {SUPPORTED_TYPES}");
-            bad_tensor(self.path, &name, problem)
-        })?);
+        let bytes = tensor_size(
+            &dims,
+            block(kind).ok_or_else(|| {
+                let problem =
+                    format!("its type {kind} is not supported; supported are {SUPPORTED_TYPES}");
+                bad_tensor(self.path, &name, problem)
+            })?,
+        );
         let end = bytes.and_then(|bytes| bytes.checked_add(offset));
         let end = end.ok_or_else(|| {
             let problem = format!("no tensor of its type can have the shape {dims:?}");
@@ -165,7 +177,9 @@ impl<R: Read + Seek> Walk<'_, R> {
         }
         self.room_for(length, 1, what)?;
         let mut bytes = vec![0; length as usize];
-        self.reader.read_exact(&mut bytes).map_err(|source| self.read_error(source))?;
+        self.reader
+            .read_exact(&mut bytes)
+            .map_err(|source| self.read_error(source))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -200,7 +214,8 @@ impl<R: Read + Seek> Walk<'_, R> {
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         let read = self.reader.read_exact(&mut bytes);
-        read.map(|()| bytes).map_err(|source| self.read_error(source))
+        read.map(|()| bytes)
+            .map_err(|source| self.read_error(source))
     }
 
     fn bad(&self, problem: impl Into<String>) -> Error {
@@ -244,6 +259,8 @@ fn tensor_size(dims: &[u64], (elements, bytes): (u64, u64)) -> Option<u64> {
     if row % elements != 0 {
         return None;
     }
-    let count = dims.iter().try_fold(1u64, |count, dim| count.checked_mul(*dim))?;
+    let count = dims
+        .iter()
+        .try_fold(1u64, |count, dim| count.checked_mul(*dim))?;
     (count > 0).then(|| (count / elements).checked_mul(bytes))?
 }

@@ -106,12 +106,16 @@ impl GgufFile {
 
     /// A finite number, if the key is there.
     pub(crate) fn float(&self, key: &str) -> Result<Option<f32>> {
-        self.read(key, "a finite number", |value| float(value).filter(|number| number.is_finite()))
+        self.read(key, "a finite number", |value| {
+            float(value).filter(|number| number.is_finite())
+        })
     }
 
     /// A list of strings that must be there.
     pub(crate) fn required_strings(&self, key: &str) -> Result<Vec<String>> {
-        let strings = self.list(key, "a list of strings", |value| value.to_string().ok().cloned())?;
+        let strings = self.list(key, "a list of strings", |value| {
+            value.to_string().ok().cloned()
+        })?;
         strings.ok_or_else(|| self.missing(key))
     }
 
@@ -154,6 +158,11 @@ impl GgufFile {
         tensor.map_err(|error| self.bad_tensor(name, error.to_string()))
     }
 
+    #[cfg(test)]
+    pub(crate) fn set(&mut self, key: &str, value: Value) {
+        self.content.metadata.insert(key.to_owned(), value);
+    }
+
     fn tensor_bytes(&self, offset: u64, dims: &[usize], dtype: GgmlDType) -> Result<Vec<u8>> {
         let count: usize = dims.iter().product();
         let mut bytes = vec![0; count / dtype.block_size() * dtype.type_size()];
@@ -184,7 +193,9 @@ impl GgufFile {
             return Ok(None);
         };
         let converted = convert(value);
-        converted.map(Some).ok_or_else(|| self.bad(format!("{key} is not {expected}")))
+        converted
+            .map(Some)
+            .ok_or_else(|| self.bad(format!("{key} is not {expected}")))
     }
 
     fn list<T>(

@@ -35,7 +35,10 @@ impl Sample {
 
     /// Opens the sample with the bytes after the first `after` replaced.
     fn spoiled(&self, after: &str, skip: usize, bytes: &[u8]) -> Error {
-        let found = self.bytes.windows(after.len()).position(|window| window == after.as_bytes());
+        let found = self
+            .bytes
+            .windows(after.len())
+            .position(|window| window == after.as_bytes());
         let start = found.unwrap() + after.len() + skip;
         let mut spoiled = self.bytes.clone();
         spoiled[start..start + bytes.len()].copy_from_slice(bytes);
@@ -47,9 +50,14 @@ impl Sample {
 fn the_sample_opens() {
     let sample = Sample::new();
     let file = sample.open(&sample.bytes).unwrap();
-    assert_eq!(file.required_string("general.architecture").unwrap(), "llama");
+    assert_eq!(
+        file.required_string("general.architecture").unwrap(),
+        "llama"
+    );
     assert_eq!(file.required_size("llama.block_count").unwrap(), 2);
-    let tensor = file.tensor("output_norm.weight", &[32], &Device::Cpu).unwrap();
+    let tensor = file
+        .tensor("output_norm.weight", &[32], &Device::Cpu)
+        .unwrap();
     assert_eq!(tensor.shape().dims(), [32]);
 }
 
@@ -65,12 +73,26 @@ fn a_missing_file_and_a_folder_are_errors() {
 #[test]
 fn files_of_another_kind_are_errors() {
     let sample = Sample::new();
-    for bytes in [&b""[..], b"GG", b"PK\x03\x04 and so on and so forth", &[0; 100]] {
-        assert!(matches!(sample.open(bytes), Err(Error::BadModel { .. })), "{bytes:?}");
+    for bytes in [
+        &b""[..],
+        b"GG",
+        b"PK\x03\x04 and so on and so forth",
+        &[0; 100],
+    ] {
+        assert!(
+            matches!(sample.open(bytes), Err(Error::BadModel { .. })),
+            "{bytes:?}"
+        );
     }
     let mut future = sample.bytes.clone();
     future[4] = 9;
-    assert!(sample.open(&future).unwrap_err().to_string().contains("version 9"));
+    assert!(
+        sample
+            .open(&future)
+            .unwrap_err()
+            .to_string()
+            .contains("version 9")
+    );
 }
 
 #[test]
@@ -79,14 +101,20 @@ fn every_truncation_is_an_error() {
     for end in (0..sample.bytes.len() - 32).step_by(37) {
         assert!(sample.open(&sample.bytes[..end]).is_err(), "cut at {end}");
     }
-    let cut = sample.open(&sample.bytes[..sample.bytes.len() - 100]).unwrap_err();
+    let cut = sample
+        .open(&sample.bytes[..sample.bytes.len() - 100])
+        .unwrap_err();
     assert!(matches!(cut, Error::BadTensor { .. }), "{cut}");
 }
 
 #[test]
 fn flipped_bytes_never_panic() {
     let sample = Sample::new();
-    let header = sample.bytes.windows(8).position(|window| window == b"blk.1.ff").unwrap();
+    let header = sample
+        .bytes
+        .windows(8)
+        .position(|window| window == b"blk.1.ff")
+        .unwrap();
     for place in 0..header {
         let mut spoiled = sample.bytes.clone();
         spoiled[place] ^= 0xFF;
@@ -105,7 +133,10 @@ fn absurd_counts_are_refused_before_memory_is_taken() {
         }
     }
     let tokens = sample.spoiled("tokenizer.ggml.tokens", 8, &u64::MAX.to_le_bytes());
-    assert!(tokens.to_string().contains("tokenizer.ggml.tokens"), "{tokens}");
+    assert!(
+        tokens.to_string().contains("tokenizer.ggml.tokens"),
+        "{tokens}"
+    );
 }
 
 #[test]
@@ -124,13 +155,19 @@ fn impossible_tensors_are_named() {
     for (skip, bytes) in cases {
         match sample.spoiled(name, skip, bytes) {
             Error::BadTensor { tensor, path, .. } => {
-                assert_eq!((tensor.as_str(), path.as_path()), (name, sample.path.as_path()));
+                assert_eq!(
+                    (tensor.as_str(), path.as_path()),
+                    (name, sample.path.as_path())
+                );
             }
             other => panic!("{skip}: {other:?}"),
         }
     }
     let unknown = sample.spoiled(name, 20, &19u32.to_le_bytes()).to_string();
-    assert!(unknown.contains("type 19 is not supported") && unknown.contains("Q4_K"), "{unknown}");
+    assert!(
+        unknown.contains("type 19 is not supported") && unknown.contains("Q4_K"),
+        "{unknown}"
+    );
 }
 
 #[test]
@@ -156,7 +193,12 @@ fn values_of_the_wrong_type_are_named() {
         file.required_floats("tokenizer.ggml.tokens").unwrap_err(),
         file.required_strings("nothing.here").unwrap_err(),
     ];
-    let names = ["llama.block_count", "general.architecture", "tokenizer.ggml.tokens", "nothing.here"];
+    let names = [
+        "llama.block_count",
+        "general.architecture",
+        "tokenizer.ggml.tokens",
+        "nothing.here",
+    ];
     for (error, name) in errors.iter().zip(names) {
         assert!(error.to_string().contains(name), "{error}");
     }

@@ -60,9 +60,15 @@ fn softmax_is_exact_on_powers_of_e() {
 #[test]
 fn softmax_survives_extreme_temperatures() {
     let cold = softmax(&[1.0, 2.0, -1e30], f32::MIN_POSITIVE);
-    assert_eq!(cold.iter().map(|one| one.weight).collect::<Vec<_>>(), [0.0, 1.0, 0.0]);
+    assert_eq!(
+        cold.iter().map(|one| one.weight).collect::<Vec<_>>(),
+        [0.0, 1.0, 0.0]
+    );
     let hot = softmax(&[1.0, 2.0], f32::MAX);
-    assert_eq!(hot.iter().map(|one| one.weight).collect::<Vec<_>>(), [0.5, 0.5]);
+    assert_eq!(
+        hot.iter().map(|one| one.weight).collect::<Vec<_>>(),
+        [0.5, 0.5]
+    );
 }
 
 #[test]
@@ -77,7 +83,12 @@ fn top_k_keeps_the_likeliest_and_breaks_ties_by_id() {
 
 #[test]
 fn top_p_keeps_the_fewest_that_reach_the_share() {
-    for (share, expected) in [(0.5, vec![0]), (0.51, vec![0, 1]), (0.75, vec![0, 1]), (1.0, vec![0, 1, 2])] {
+    for (share, expected) in [
+        (0.5, vec![0]),
+        (0.51, vec![0, 1]),
+        (0.75, vec![0, 1]),
+        (1.0, vec![0, 1, 2]),
+    ] {
         let mut kept = candidates(&[0.5, 0.25, 0.25]);
         keep_top_p(&mut kept, share);
         assert_eq!(tokens(&kept), expected, "{share}");
@@ -86,7 +97,12 @@ fn top_p_keeps_the_fewest_that_reach_the_share() {
 
 #[test]
 fn min_p_compares_with_the_likeliest() {
-    for (fraction, expected) in [(0.0, vec![0, 1, 2]), (0.5, vec![0, 1]), (0.51, vec![0]), (1.0, vec![0])] {
+    for (fraction, expected) in [
+        (0.0, vec![0, 1, 2]),
+        (0.5, vec![0, 1]),
+        (0.51, vec![0]),
+        (1.0, vec![0]),
+    ] {
         let mut kept = candidates(&[0.5, 0.25, 0.125]);
         keep_min_p(&mut kept, fraction);
         assert_eq!(tokens(&kept), expected, "{fraction}");
@@ -96,7 +112,14 @@ fn min_p_compares_with_the_likeliest() {
 #[test]
 fn draw_maps_positions_to_stretches() {
     let line = candidates(&[0.25, 0.0, 0.5, 0.25]);
-    for (position, expected) in [(0.0, 0), (0.2499, 0), (0.25, 2), (0.7499, 2), (0.75, 3), (1.0, 3)] {
+    for (position, expected) in [
+        (0.0, 0),
+        (0.2499, 0),
+        (0.25, 2),
+        (0.7499, 2),
+        (0.75, 3),
+        (1.0, 3),
+    ] {
         assert_eq!(draw(&line, position), expected, "{position}");
     }
 }
@@ -106,7 +129,9 @@ fn a_seed_gives_the_same_tokens_again() {
     let run = |seed| {
         let mut sampler = Sampler::new(sampling(|sampling| sampling.seed = Some(seed)));
         let draws = 0..50;
-        draws.map(|_| sampler.sample(&mut [0.0; 100], &[])).collect::<Vec<_>>()
+        draws
+            .map(|_| sampler.sample(&mut [0.0; 100], &[]))
+            .collect::<Vec<_>>()
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
@@ -150,18 +175,42 @@ fn filters_compose() {
 #[test]
 fn numbers_out_of_range_are_named() {
     let cases: [(&str, Sampling); 12] = [
-        ("temperature", sampling(|sampling| sampling.temperature = f32::NAN)),
-        ("temperature", sampling(|sampling| sampling.temperature = -0.1)),
-        ("temperature", sampling(|sampling| sampling.temperature = f32::INFINITY)),
+        (
+            "temperature",
+            sampling(|sampling| sampling.temperature = f32::NAN),
+        ),
+        (
+            "temperature",
+            sampling(|sampling| sampling.temperature = -0.1),
+        ),
+        (
+            "temperature",
+            sampling(|sampling| sampling.temperature = f32::INFINITY),
+        ),
         ("top_k", sampling(|sampling| sampling.top_k = Some(0))),
         ("top_p", sampling(|sampling| sampling.top_p = Some(0.0))),
         ("top_p", sampling(|sampling| sampling.top_p = Some(1.1))),
-        ("top_p", sampling(|sampling| sampling.top_p = Some(f32::NAN))),
+        (
+            "top_p",
+            sampling(|sampling| sampling.top_p = Some(f32::NAN)),
+        ),
         ("min_p", sampling(|sampling| sampling.min_p = Some(-0.1))),
-        ("min_p", sampling(|sampling| sampling.min_p = Some(f32::NAN))),
-        ("repetition_penalty", sampling(|sampling| sampling.repetition_penalty = 0.0)),
-        ("repetition_penalty", sampling(|sampling| sampling.repetition_penalty = f32::NAN)),
-        ("repetition_penalty", sampling(|sampling| sampling.repetition_penalty = -1.0)),
+        (
+            "min_p",
+            sampling(|sampling| sampling.min_p = Some(f32::NAN)),
+        ),
+        (
+            "repetition_penalty",
+            sampling(|sampling| sampling.repetition_penalty = 0.0),
+        ),
+        (
+            "repetition_penalty",
+            sampling(|sampling| sampling.repetition_penalty = f32::NAN),
+        ),
+        (
+            "repetition_penalty",
+            sampling(|sampling| sampling.repetition_penalty = -1.0),
+        ),
     ];
     for (name, sampling) in cases {
         match check(&sampling) {

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// The merges of a vocabulary, and the cuts before them.
 #[derive(Debug)]
 pub(super) struct Bpe {
-    tokenizer: Tokenizer,
+    tokenizer: Box<Tokenizer>,
 }
 
 impl Bpe {
@@ -22,7 +22,10 @@ impl Bpe {
             .ok_or_else(|| file.unsupported("pre-tokenizer", name, pre_tokenizer::NAMES))?;
         let merges = read_merges(file)?;
         let ids = vocabulary.ids();
-        let ids: Vocab = ids.into_iter().map(|(text, id)| (text.to_owned(), id)).collect();
+        let ids: Vocab = ids
+            .into_iter()
+            .map(|(text, id)| (text.to_owned(), id))
+            .collect();
         let built = BPE::builder()
             .vocab_and_merges(ids, merges)
             .ignore_merges(rules.whole_words)
@@ -33,7 +36,9 @@ impl Bpe {
                 Ok(tokenizer)
             });
         match built {
-            Ok(tokenizer) => Ok(Self { tokenizer }),
+            Ok(tokenizer) => Ok(Self {
+                tokenizer: Box::new(tokenizer),
+            }),
             Err(source) => Err(Error::Tokenizer {
                 model: model.to_owned(),
                 source,

@@ -38,7 +38,9 @@ pub(super) fn of_sentencepiece_token(text: &str) -> Vec<u8> {
 pub(super) fn named_byte(text: &str) -> Option<u8> {
     let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
     let is_hex = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_hex.then(|| u8::from_str_radix(digits, 16).ok()).flatten()
+    is_hex
+        .then(|| u8::from_str_radix(digits, 16).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -60,7 +62,10 @@ mod tests {
         for character in tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet() {
             assert!(byte_of(character).is_some(), "{character:?}");
         }
-        assert_eq!(of_byte_level_token("\u{120}caf\u{c3}\u{a9}\u{10a}"), " café\n".as_bytes());
+        assert_eq!(
+            of_byte_level_token("\u{120}caf\u{c3}\u{a9}\u{10a}"),
+            " café\n".as_bytes()
+        );
     }
 
     #[test]

@@ -134,7 +134,10 @@ impl GgufTokenizer {
 
     /// The token to put first, where the model was trained with one.
     pub(crate) fn leading_token(&self) -> Option<u32> {
-        self.vocabulary.adds_bos.then_some(self.vocabulary.bos).flatten()
+        self.vocabulary
+            .adds_bos
+            .then_some(self.vocabulary.bos)
+            .flatten()
     }
 
     /// Text of the beginning-of-text token, for chat templates.

@@ -38,12 +38,17 @@ impl Spm {
         let byte_tokens = kinds.filter_map(|((text, kind), id)| {
             (*kind == TokenKind::Byte).then(|| named_byte(text).map(|byte| (byte, id)))?
         });
-        let unknown = vocabulary.kinds.iter().position(|kind| *kind == TokenKind::Unknown);
+        let unknown = vocabulary
+            .kinds
+            .iter()
+            .position(|kind| *kind == TokenKind::Unknown);
         Ok(Self {
             tokens: tokens.collect(),
             byte_tokens: byte_tokens.collect(),
             unknown: unknown.map(|id| id as u32),
-            space_first: file.boolean("tokenizer.ggml.add_space_prefix")?.unwrap_or(true),
+            space_first: file
+                .boolean("tokenizer.ggml.add_space_prefix")?
+                .unwrap_or(true),
         })
     }
 
@@ -69,7 +74,8 @@ impl Spm {
             return;
         }
         let bytes = piece.bytes();
-        tokens.extend(bytes.filter_map(|byte| self.byte_tokens.get(&byte).copied().or(self.unknown)));
+        tokens
+            .extend(bytes.filter_map(|byte| self.byte_tokens.get(&byte).copied().or(self.unknown)));
     }
 }
 
@@ -125,12 +131,15 @@ impl<'text> Pieces<'text> {
     /// One span a character.
     fn new(text: &'text str) -> Self {
         let count = text.chars().count();
-        let spans = text.char_indices().enumerate().map(|(index, (start, character))| Span {
-            start,
-            end: start + character.len_utf8(),
-            previous: index.checked_sub(1),
-            next: (index + 1 < count).then_some(index + 1),
-        });
+        let spans = text
+            .char_indices()
+            .enumerate()
+            .map(|(index, (start, character))| Span {
+                start,
+                end: start + character.len_utf8(),
+                previous: index.checked_sub(1),
+                next: (index + 1 < count).then_some(index + 1),
+            });
         Self {
             text,
             spans: spans.collect(),
@@ -158,7 +167,9 @@ impl<'text> Pieces<'text> {
         right: Option<usize>,
         tokens: &HashMap<String, (u32, f32)>,
     ) {
-        let (Some(left), Some(right)) = (left, right) else { return };
+        let (Some(left), Some(right)) = (left, right) else {
+            return;
+        };
         let union = &self.text[self.spans[left].start..self.spans[right].end];
         if let Some((_, score)) = tokens.get(union) {
             self.queue.push(Merge {
@@ -200,8 +211,12 @@ mod tests {
     fn spm(tokens: &[(&str, f32)]) -> Spm {
         let tokens = tokens.iter().zip(10u32..);
         Spm {
-            tokens: tokens.map(|((text, score), id)| ((*text).to_owned(), (id, *score))).collect(),
-            byte_tokens: (0..=255u8).map(|byte| (byte, 1000 + u32::from(byte))).collect(),
+            tokens: tokens
+                .map(|((text, score), id)| ((*text).to_owned(), (id, *score)))
+                .collect(),
+            byte_tokens: (0..=255u8)
+                .map(|byte| (byte, 1000 + u32::from(byte)))
+                .collect(),
             unknown: Some(0),
             space_first: true,
         }
@@ -215,9 +230,23 @@ mod tests {
 
     #[test]
     fn higher_scores_merge_first() {
-        let one = spm(&[("\u{2581}", 0.0), ("a", 0.0), ("b", 0.0), ("c", 0.0), ("ab", -2.0), ("bc", -1.0)]);
+        let one = spm(&[
+            ("\u{2581}", 0.0),
+            ("a", 0.0),
+            ("b", 0.0),
+            ("c", 0.0),
+            ("ab", -2.0),
+            ("bc", -1.0),
+        ]);
         assert_eq!(encode(&one, "abc"), [10, 11, 15]);
-        let other = spm(&[("\u{2581}", 0.0), ("a", 0.0), ("b", 0.0), ("c", 0.0), ("ab", -1.0), ("bc", -2.0)]);
+        let other = spm(&[
+            ("\u{2581}", 0.0),
+            ("a", 0.0),
+            ("b", 0.0),
+            ("c", 0.0),
+            ("ab", -1.0),
+            ("bc", -2.0),
+        ]);
         assert_eq!(encode(&other, "abc"), [10, 14, 13]);
     }
 

@@ -1,5 +1,7 @@
 //! Tokens against llama.cpp's, and vocabularies that cannot be.
 
+use std::collections::HashMap;
+
 use candle_core::quantized::gguf_file::Value;
 use serde::Deserialize;
 
@@ -10,11 +12,24 @@ use crate::tiny::{self, TinyModel};
 /// Written by `scripts/reference/tokens.py`.
 const REFERENCE: &str = include_str!("../../tests/data/tokens.json");
 
+/// Written by `scripts/reference/tokens.py`.
+const SPM_REFERENCE: &str = include_str!("../../tests/data/spm.json");
+
 #[derive(Deserialize)]
 struct Entry {
     text: String,
     read: Vec<u32>,
     plain: Vec<u32>,
+    #[serde(flatten)]
+    other_rules: HashMap<String, Vec<u32>>,
+}
+
+#[derive(Deserialize)]
+struct SpmReference {
+    tokens: Vec<String>,
+    kinds: Vec<i32>,
+    scores: Vec<f32>,
+    entries: Vec<Entry>,
 }
 
 fn tiny(change: impl FnOnce(&mut TinyModel)) -> Result<GgufTokenizer> {
@@ -36,15 +51,31 @@ fn text(text: &str) -> Value {
 
 #[test]
 fn the_default_model_is_tokenised_as_llama_cpp_does() {
-    let Some(path) = test_models::find(test_models::TEXT_MODEL) else { return };
+    let Some(path) = test_models::find(test_models::TEXT_MODEL) else {
+        return;
+    };
     let tokenizer = GgufTokenizer::from_gguf("smollm2", &GgufFile::open(&path).unwrap()).unwrap();
     let entries: Vec<Entry> = serde_json::from_str(REFERENCE).unwrap();
     assert!(entries.len() >= 200);
-    for Entry { text, read, plain } in entries {
-        assert_eq!(tokenizer.encode(&text, ControlTokens::Read).unwrap(), read, "{text:?}");
-        assert_eq!(tokenizer.encode(&text, ControlTokens::Plain).unwrap(), plain, "{text:?}");
-        let bytes: Vec<u8> =
-            plain.iter().flat_map(|token| tokenizer.token_bytes(*token)).copied().collect();
+    for Entry {
+        text, read, plain, ..
+    } in entries
+    {
+        assert_eq!(
+            tokenizer.encode(&text, ControlTokens::Read).unwrap(),
+            read,
+            "{text:?}"
+        );
+        assert_eq!(
+            tokenizer.encode(&text, ControlTokens::Plain).unwrap(),
+            plain,
+            "{text:?}"
+        );
+        let bytes: Vec<u8> = plain
+            .iter()
+            .flat_map(|token| tokenizer.token_bytes(*token))
+            .copied()
+            .collect();
         // The vocabulary has no token for this byte; llama.cpp leaves it out, too.
         let readable = text.replace('\u{1d}', "");
         assert_eq!(String::from_utf8_lossy(&bytes), readable, "{text:?}");
@@ -52,20 +83,83 @@ fn the_default_model_is_tokenised_as_llama_cpp_does() {
 }
 
 #[test]
+fn the_rules_of_other_models_cut_as_llama_cpp_does() {
+    let Some(path) = test_models::find(test_models::TEXT_MODEL) else {
+        return;
+    };
+    let entries: Vec<Entry> = serde_json::from_str(REFERENCE).unwrap();
+    for rules in ["llama-bpe", "qwen2", "gpt-2"] {
+        let mut file = GgufFile::open(&path).unwrap();
+        file.set("tokenizer.ggml.pre", text(rules));
+        let tokenizer = GgufTokenizer::from_gguf("other", &file).unwrap();
+        for entry in &entries {
+            let tokens = tokenizer.encode(&entry.text, ControlTokens::Plain).unwrap();
+            assert_eq!(
+                tokens, entry.other_rules[rules],
+                "{rules}: {:?}",
+                entry.text
+            );
+        }
+    }
+}
+
+#[test]
+fn a_sentencepiece_vocabulary_is_used_as_llama_cpp_does() {
+    let reference: SpmReference = serde_json::from_str(SPM_REFERENCE).unwrap();
+    let tokenizer = tiny(|model| {
+        let strings = reference.tokens.into_iter().map(Value::String).collect();
+        model.set("tokenizer.ggml.model", text("llama"));
+        model.set("tokenizer.ggml.tokens", Value::Array(strings));
+        let kinds = reference.kinds.into_iter().map(Value::I32).collect();
+        model.set("tokenizer.ggml.token_type", Value::Array(kinds));
+        let scores = reference.scores.into_iter().map(Value::F32).collect();
+        model.set("tokenizer.ggml.scores", Value::Array(scores));
+    });
+    let tokenizer = tokenizer.unwrap();
+    assert!(reference.entries.len() >= 200);
+    for Entry {
+        text, read, plain, ..
+    } in reference.entries
+    {
+        assert_eq!(
+            tokenizer.encode(&text, ControlTokens::Read).unwrap(),
+            read,
+            "{text:?}"
+        );
+        assert_eq!(
+            tokenizer.encode(&text, ControlTokens::Plain).unwrap(),
+            plain,
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
 fn merges_apply_and_control_tokens_are_read_only_on_request() {
     let tokenizer = tiny(|_| ()).unwrap();
-    let read = tokenizer.encode("<|im_start|>hel", ControlTokens::Read).unwrap();
+    let read = tokenizer
+        .encode("<|im_start|>hel", ControlTokens::Read)
+        .unwrap();
     assert_eq!(read, [tiny::IM_START, 257]);
-    let plain = tokenizer.encode("<|im_start|>hel", ControlTokens::Plain).unwrap();
+    let plain = tokenizer
+        .encode("<|im_start|>hel", ControlTokens::Plain)
+        .unwrap();
     assert_eq!(plain.len(), "<|im_start|>".len() + 1);
-    assert_eq!(tokenizer.encode("", ControlTokens::Read).unwrap(), Vec::<u32>::new());
+    assert_eq!(
+        tokenizer.encode("", ControlTokens::Read).unwrap(),
+        Vec::<u32>::new()
+    );
 }
 
 #[test]
 fn a_mark_keeps_a_control_token_from_being_read_and_leaves_no_trace() {
     let tokenizer = tiny(|_| ()).unwrap();
-    let marked = tokenizer.encode_marked("<\u{FDD0}|im_end|>hel<|im_end|>", '\u{FDD0}').unwrap();
-    let mut expected = tokenizer.encode("<|im_end|>hel", ControlTokens::Plain).unwrap();
+    let marked = tokenizer
+        .encode_marked("<\u{FDD0}|im_end|>hel<|im_end|>", '\u{FDD0}')
+        .unwrap();
+    let mut expected = tokenizer
+        .encode("<|im_end|>hel", ControlTokens::Plain)
+        .unwrap();
     expected.push(tiny::IM_END);
     assert_eq!(marked, expected);
 }
@@ -82,8 +176,14 @@ fn the_end_is_known_by_id_and_by_name() {
 #[test]
 fn user_defined_tokens_are_read_from_any_text() {
     let kinds = (0..tiny::VOCABULARY).map(|id| Value::I32(if id >= 258 { 4 } else { 1 }));
-    let tokenizer = tiny(set("tokenizer.ggml.token_type", Value::Array(kinds.collect()))).unwrap();
-    let tokens = tokenizer.encode("<|im_start|>", ControlTokens::Plain).unwrap();
+    let tokenizer = tiny(set(
+        "tokenizer.ggml.token_type",
+        Value::Array(kinds.collect()),
+    ))
+    .unwrap();
+    let tokens = tokenizer
+        .encode("<|im_start|>", ControlTokens::Plain)
+        .unwrap();
     assert_eq!(tokens, [tiny::IM_START]);
     assert_eq!(tokenizer.token_bytes(tiny::IM_START), b"<|im_start|>");
 }
@@ -94,16 +194,26 @@ fn every_known_pre_tokenizer_cuts_and_joins_again() {
     for name in pre_tokenizer::NAMES.split(", ") {
         let tokenizer = tiny(set("tokenizer.ggml.pre", text(name.trim()))).unwrap();
         let tokens = tokenizer.encode(sample, ControlTokens::Plain).unwrap();
-        let bytes: Vec<u8> = tokens.iter().flat_map(|token| tokenizer.token_bytes(*token)).copied().collect();
+        let bytes: Vec<u8> = tokens
+            .iter()
+            .flat_map(|token| tokenizer.token_bytes(*token))
+            .copied()
+            .collect();
         assert_eq!(bytes, sample.as_bytes(), "{name}");
     }
 }
 
 #[test]
 fn unknown_tokenizers_and_pre_tokenizers_are_named() {
-    for (key, name) in [("tokenizer.ggml.model", "bert"), ("tokenizer.ggml.pre", "mystery")] {
+    for (key, name) in [
+        ("tokenizer.ggml.model", "bert"),
+        ("tokenizer.ggml.pre", "mystery"),
+    ] {
         let error = tiny(set(key, text(name))).unwrap_err();
-        assert!(matches!(&error, Error::Unsupported { found, .. } if found == name), "{error:?}");
+        assert!(
+            matches!(&error, Error::Unsupported { found, .. } if found == name),
+            "{error:?}"
+        );
     }
 }
 
@@ -114,7 +224,10 @@ fn vocabularies_that_cannot_be_are_errors() {
     let cases = [
         ("tokenizer.ggml.tokens", empty()),
         ("tokenizer.ggml.tokens", Value::U32(3)),
-        ("tokenizer.ggml.token_type", Value::Array(vec![Value::I32(1)])),
+        (
+            "tokenizer.ggml.token_type",
+            Value::Array(vec![Value::I32(1)]),
+        ),
         ("tokenizer.ggml.eos_token_id", Value::U32(100_000)),
         ("tokenizer.ggml.merges", words(&["nopair"])),
         ("tokenizer.ggml.merges", words(&["un known"])),
@@ -122,6 +235,9 @@ fn vocabularies_that_cannot_be_are_errors() {
     ];
     for (key, value) in cases {
         let error = tiny(set(key, value)).unwrap_err();
-        assert!(matches!(error, Error::BadModel { .. } | Error::Tokenizer { .. }), "{key}: {error:?}");
+        assert!(
+            matches!(error, Error::BadModel { .. } | Error::Tokenizer { .. }),
+            "{key}: {error:?}"
+        );
     }
 }

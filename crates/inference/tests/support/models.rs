@@ -5,12 +5,12 @@ use std::env;
 use std::path::PathBuf;
 
 /// Folder of the default embedder.
-pub const EMBEDDER: &str = "all-MiniLM-L6-v2";
+pub(crate) const EMBEDDER: &str = "all-MiniLM-L6-v2";
 /// File of the default text model.
-pub const TEXT_MODEL: &str = "SmolLM2-135M-Instruct-Q4_1/SmolLM2-135M-Instruct.Q4_1.gguf";
+pub(crate) const TEXT_MODEL: &str = "SmolLM2-135M-Instruct-Q4_1/SmolLM2-135M-Instruct.Q4_1.gguf";
 
 /// The path of a model, if it is there.
-pub fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = models_dir().join(name);
     if path.exists() {
         return Some(path);

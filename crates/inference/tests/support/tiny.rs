@@ -7,25 +7,25 @@ use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
-pub const BLOCKS: usize = 2;
-pub const HIDDEN: usize = 32;
-pub const HEADS: usize = 4;
-pub const KV_HEADS: usize = 2;
-pub const FEED_FORWARD: usize = 64;
-pub const CONTEXT: usize = 600;
+pub(crate) const BLOCKS: usize = 2;
+pub(crate) const HIDDEN: usize = 32;
+pub(crate) const HEADS: usize = 4;
+pub(crate) const KV_HEADS: usize = 2;
+pub(crate) const FEED_FORWARD: usize = 64;
+pub(crate) const CONTEXT: usize = 600;
 /// 256 bytes, two merged words and two control tokens.
-pub const VOCABULARY: usize = 260;
-pub const IM_START: u32 = 258;
-pub const IM_END: u32 = 259;
+pub(crate) const VOCABULARY: usize = 260;
+pub(crate) const IM_START: u32 = 258;
+pub(crate) const IM_END: u32 = 259;
 
-pub struct TinyModel {
-    pub metadata: Vec<(String, Value)>,
-    pub tensors: Vec<(String, Tensor)>,
+pub(crate) struct TinyModel {
+    pub(crate) metadata: Vec<(String, Value)>,
+    pub(crate) tensors: Vec<(String, Tensor)>,
     random: u64,
 }
 
 impl TinyModel {
-    pub fn new(architecture: &str) -> Self {
+    pub(crate) fn new(architecture: &str) -> Self {
         let mut model = Self {
             metadata: Vec::new(),
             tensors: Vec::new(),
@@ -37,55 +37,72 @@ impl TinyModel {
         model
     }
 
-    pub fn head_dim(architecture: &str) -> usize {
-        if architecture == "qwen3" { 16 } else { HIDDEN / HEADS }
+    pub(crate) fn head_dim(architecture: &str) -> usize {
+        if architecture == "qwen3" {
+            16
+        } else {
+            HIDDEN / HEADS
+        }
     }
 
-    pub fn set(&mut self, key: &str, value: Value) {
+    pub(crate) fn set(&mut self, key: &str, value: Value) {
         self.remove(key);
         self.metadata.push((key.to_owned(), value));
     }
 
-    pub fn remove(&mut self, key: &str) {
+    pub(crate) fn remove(&mut self, key: &str) {
         self.metadata.retain(|(name, _)| name != key);
     }
 
-    pub fn set_tensor(&mut self, name: &str, tensor: Tensor) {
+    pub(crate) fn set_tensor(&mut self, name: &str, tensor: Tensor) {
         self.remove_tensor(name);
         self.tensors.push((name.to_owned(), tensor));
     }
 
-    pub fn remove_tensor(&mut self, name: &str) {
+    pub(crate) fn remove_tensor(&mut self, name: &str) {
         self.tensors.retain(|(other, _)| other != name);
     }
 
-    pub fn random(&mut self, dims: &[usize], size: f32) -> Tensor {
+    pub(crate) fn random(&mut self, dims: &[usize], size: f32) -> Tensor {
         let count: usize = dims.iter().product();
         let mut values = Vec::with_capacity(count);
         for _ in 0..count {
-            self.random = self.random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            self.random = self
+                .random
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             values.push(((self.random >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * size);
         }
         Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
     }
 
-    pub fn write(&self, path: &Path) {
+    pub(crate) fn write(&self, path: &Path) {
         self.write_as(path, GgmlDType::F32);
     }
 
     /// Matrices in the type given, everything else in f32.
-    pub fn write_as(&self, path: &Path, dtype: GgmlDType) {
+    pub(crate) fn write_as(&self, path: &Path, dtype: GgmlDType) {
         let quantised: Vec<(&str, QTensor)> = self
             .tensors
             .iter()
             .map(|(name, tensor)| {
-                let dtype = if tensor.rank() == 2 { dtype } else { GgmlDType::F32 };
+                let dtype = if tensor.rank() == 2 {
+                    dtype
+                } else {
+                    GgmlDType::F32
+                };
                 (name.as_str(), QTensor::quantize(tensor, dtype).unwrap())
             })
             .collect();
-        let tensors: Vec<(&str, &QTensor)> = quantised.iter().map(|(name, tensor)| (*name, tensor)).collect();
-        let metadata: Vec<(&str, &Value)> =
-            self.metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
+        let tensors: Vec<(&str, &QTensor)> = quantised
+            .iter()
+            .map(|(name, tensor)| (*name, tensor))
+            .collect();
+        let metadata: Vec<(&str, &Value)> = self
+            .metadata
+            .iter()
+            .map(|(key, value)| (key.as_str(), value))
+            .collect();
         gguf_file::write(&mut File::create(path).unwrap(), &metadata, &tensors).unwrap();
     }
 
@@ -100,24 +117,37 @@ impl TinyModel {
             ("attention.key_length", Self::head_dim(architecture)),
             ("attention.value_length", Self::head_dim(architecture)),
         ];
-        self.set("general.architecture", Value::String(architecture.to_owned()));
+        self.set(
+            "general.architecture",
+            Value::String(architecture.to_owned()),
+        );
         for (key, size) in sizes {
             self.set(&format!("{architecture}.{key}"), Value::U32(size as u32));
         }
-        self.set(&format!("{architecture}.attention.layer_norm_rms_epsilon"), Value::F32(1e-5));
-        self.set(&format!("{architecture}.rope.freq_base"), Value::F32(10_000.0));
+        self.set(
+            &format!("{architecture}.attention.layer_norm_rms_epsilon"),
+            Value::F32(1e-5),
+        );
+        self.set(
+            &format!("{architecture}.rope.freq_base"),
+            Value::F32(10_000.0),
+        );
     }
 
     fn add_tokenizer(&mut self) {
         let mut tokens: Vec<String> = (0..=255u8).map(|byte| spell(byte).to_string()).collect();
         tokens.extend(["he", "hel", "<|im_start|>", "<|im_end|>"].map(str::to_owned));
         let kinds = (0..VOCABULARY).map(|id| Value::I32(if id >= 258 { 3 } else { 1 }));
-        let strings = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
+        let strings =
+            |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
         self.set("tokenizer.ggml.model", Value::String("gpt2".to_owned()));
         self.set("tokenizer.ggml.pre", Value::String("gpt-2".to_owned()));
         self.set("tokenizer.ggml.tokens", strings(tokens));
         self.set("tokenizer.ggml.token_type", Value::Array(kinds.collect()));
-        self.set("tokenizer.ggml.merges", strings(vec!["h e".to_owned(), "he l".to_owned()]));
+        self.set(
+            "tokenizer.ggml.merges",
+            strings(vec!["h e".to_owned(), "he l".to_owned()]),
+        );
         self.set("tokenizer.ggml.eos_token_id", Value::U32(IM_END));
         self.set("tokenizer.ggml.bos_token_id", Value::U32(IM_START));
     }
