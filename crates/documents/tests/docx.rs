@@ -1,5 +1,7 @@
 //! Word documents: one that an ordinary program wrote, and packages made here part by part.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail too")]
+
 mod common;
 
 use std::io::Write;
@@ -180,8 +182,10 @@ fn a_bomb_does_not_go_off() {
         "a".repeat(20_000_000)
     ));
     assert!(bomb.len() < 100_000);
-    let mut options = LoadOptions::default();
-    options.max_text_bytes = 1_000_000;
+    let options = LoadOptions {
+        max_text_bytes: 1_000_000,
+        ..LoadOptions::default()
+    };
     let error = load_bytes("a.docx", &bomb, &options).unwrap_err();
     assert!(
         matches!(

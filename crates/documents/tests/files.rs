@@ -1,5 +1,7 @@
 //! Paths and directories: what is read, what is reported, and what must not hang.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail too")]
+
 mod common;
 
 use std::fs;

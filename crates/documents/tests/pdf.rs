@@ -1,5 +1,7 @@
 //! PDF: real files, locked files, and files made to hurt.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail too")]
+
 mod common;
 
 use std::time::{Duration, Instant};
@@ -159,8 +161,10 @@ fn a_file_that_was_cut_off_is_malformed_wherever_the_cut_is() {
 #[test]
 fn limits_on_pages_and_text_hold() {
     let file = bytes("three-pages.pdf");
-    let mut options = LoadOptions::default();
-    options.max_pages = 2;
+    let options = LoadOptions {
+        max_pages: 2,
+        ..LoadOptions::default()
+    };
     let error = load_bytes("a.pdf", &file, &options).unwrap_err();
     assert!(
         matches!(
@@ -173,8 +177,10 @@ fn limits_on_pages_and_text_hold() {
         ),
         "{error}"
     );
-    let mut options = LoadOptions::default();
-    options.max_text_bytes = 20;
+    let options = LoadOptions {
+        max_text_bytes: 20,
+        ..LoadOptions::default()
+    };
     let error = load_bytes("a.pdf", &file, &options).unwrap_err();
     assert!(
         matches!(error, Error::TooMuchText { limit: 20, .. }),

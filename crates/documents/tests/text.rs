@@ -1,5 +1,7 @@
 //! Text, Markdown, CSV, HTML and JSON: what loads, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail too")]
+
 mod common;
 
 use common::{error, load, text};
@@ -293,13 +295,16 @@ fn a_jq_expression_cannot_reach_outside() {
 
 #[test]
 fn a_jq_expression_without_end_is_stopped() {
-    let options = || LoadOptions::default();
-    let mut small = options();
-    small.max_text_bytes = 1000;
+    let small = LoadOptions {
+        max_text_bytes: 1000,
+        ..LoadOptions::default()
+    };
     let error = load_json_bytes("a.json", b"1", "repeat(.)", &small).unwrap_err();
     assert!(matches!(error, Error::TooMuchText { .. }), "{error}");
-    let mut quick = options();
-    quick.max_time = std::time::Duration::from_millis(50);
+    let quick = LoadOptions {
+        max_time: std::time::Duration::from_millis(50),
+        ..LoadOptions::default()
+    };
     let error = load_json_bytes("a.json", b"1", "last(range(1000000000))", &quick).unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
 }
@@ -322,8 +327,10 @@ fn json_that_is_not_json_is_refused() {
 
 #[test]
 fn limits_hold_for_bytes_too() {
-    let mut options = LoadOptions::default();
-    options.max_file_bytes = 10;
+    let options = LoadOptions {
+        max_file_bytes: 10,
+        ..LoadOptions::default()
+    };
     let error = longtrainer_documents::load_bytes("a.txt", b"eleven char", &options).unwrap_err();
     assert!(
         matches!(
