@@ -46,8 +46,8 @@ pub struct BotUpdate {
 /// What [`LongTrainer::update_chatbot`] did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpdateReport {
-    /// What was added, path after path, then the ready documents.
-    pub added: Vec<AddReport>,
+    /// What was added.
+    pub added: AddReport,
     /// How the build went.
     pub build: BuildReport,
 }
@@ -92,7 +92,9 @@ impl LongTrainer {
         self.inner.embedder_of(&bot)?;
         self.inner.text_model_of(&bot)?;
         let file = self.inner.data_dir.index(bot_id);
-        self.inner.indexes.refresh(&*self.inner.store, &file, bot_id)
+        self.inner
+            .indexes
+            .refresh(&*self.inner.store, &file, bot_id)
     }
 
     /// One bot's record.
@@ -109,11 +111,17 @@ impl LongTrainer {
     /// files in the data directory.
     pub fn delete_chatbot(&self, bot_id: &BotId) -> Result<()> {
         let lock = self.inner.build_lock(bot_id);
-        let _building = lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _building = lock
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         self.inner.store.delete_bot(bot_id.as_str())?;
         self.inner.indexes.forget(bot_id);
-        remove_if_there(self.inner.data_dir.index(bot_id), |path| std::fs::remove_file(path))?;
-        remove_if_there(self.inner.data_dir.training(bot_id), |path| std::fs::remove_dir_all(path))
+        remove_if_there(self.inner.data_dir.index(bot_id), |path| {
+            std::fs::remove_file(path)
+        })?;
+        remove_if_there(self.inner.data_dir.training(bot_id), |path| {
+            std::fs::remove_dir_all(path)
+        })
     }
 
     /// Adds documents, changes settings, and builds. Open chats see the change at their next
@@ -130,25 +138,25 @@ impl LongTrainer {
         progress: &mut dyn FnMut(BuildProgress),
     ) -> Result<UpdateReport> {
         self.bot(bot_id)?;
-        let mut batches = Vec::with_capacity(update.paths.len() + 1);
+        let mut documents = Vec::new();
         for path in &update.paths {
-            batches.push(self.load_documents(path)?);
+            documents.extend(self.load_documents(path)?);
         }
-        if !update.documents.is_empty() {
-            batches.push(update.documents);
-        }
+        documents.extend(update.documents);
         self.change_settings(bot_id, update.options)?;
-        let added = batches
-            .into_iter()
-            .map(|documents| self.pass_documents(documents, bot_id))
-            .collect::<Result<_>>()?;
-        Ok(UpdateReport { added, build: self.build(bot_id, progress)? })
+        let added = self.pass_documents(documents, bot_id)?;
+        Ok(UpdateReport {
+            added,
+            build: self.build(bot_id, progress)?,
+        })
     }
 
     /// Sets a bot's system prompt; it holds from the next question on, in open chats too.
     pub fn set_custom_prompt_template(&self, bot_id: &BotId, template: &str) -> Result<()> {
-        let options =
-            BotOptions { prompt_template: Some(template.to_owned()), ..BotOptions::default() };
+        let options = BotOptions {
+            prompt_template: Some(template.to_owned()),
+            ..BotOptions::default()
+        };
         self.change_settings(bot_id, options)
     }
 
@@ -160,7 +168,9 @@ impl LongTrainer {
             return Ok(());
         }
         self.check_vector_space(bot_id, &bot, &settings)?;
-        self.inner.store.update_bot(bot_id.as_str(), &mut |bot| bot.settings = settings.clone())?;
+        self.inner
+            .store
+            .update_bot(bot_id.as_str(), &mut |bot| bot.settings = settings.clone())?;
         Ok(())
     }
 
@@ -173,11 +183,15 @@ impl LongTrainer {
         }
         let chunking = self.changed_chunking(old, &options)?;
         Ok(BotSettings {
-            prompt_template: options.prompt_template.or_else(|| old.prompt_template.clone()),
+            prompt_template: options
+                .prompt_template
+                .or_else(|| old.prompt_template.clone()),
             num_k: options.num_k.or(old.num_k),
             chunking,
             text_model: options.text_model.or_else(|| old.text_model.clone()),
-            embedding_model: options.embedding_model.or_else(|| old.embedding_model.clone()),
+            embedding_model: options
+                .embedding_model
+                .or_else(|| old.embedding_model.clone()),
         })
     }
 
@@ -236,15 +250,22 @@ impl LongTrainer {
         // A model that cannot be loaded must not cost the vectors that are there.
         self.inner.embedder_of(&bot)?;
         self.clear_index(bot_id)?;
-        self.inner.store.update_bot(bot_id.as_str(), &mut |stored| {
-            stored.settings.embedding_model.clone_from(&bot.settings.embedding_model);
-        })?;
+        self.inner
+            .store
+            .update_bot(bot_id.as_str(), &mut |stored| {
+                stored
+                    .settings
+                    .embedding_model
+                    .clone_from(&bot.settings.embedding_model);
+            })?;
         self.build(bot_id, progress)
     }
 
     fn clear_index(&self, bot_id: &BotId) -> Result<()> {
         let lock = self.inner.build_lock(bot_id);
-        let _building = lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _building = lock
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         self.inner.store.clear_index(bot_id.as_str())?;
         self.inner.indexes.forget(bot_id);
         Ok(())
@@ -256,9 +277,11 @@ fn remove_if_there(
     remove: impl FnOnce(&PathBuf) -> std::io::Result<()>,
 ) -> Result<()> {
     match remove(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::Io { action: "remove", path, source })
-        }
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Io {
+            action: "remove",
+            path,
+            source,
+        }),
         _ => Ok(()),
     }
 }

@@ -76,7 +76,10 @@ impl LongTrainer {
         let _building = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         let bot = self.bot(bot_id)?;
-        let chunking = bot.settings.chunking.unwrap_or(self.inner.defaults.chunking);
+        let chunking = bot
+            .settings
+            .chunking
+            .unwrap_or(self.inner.defaults.chunking);
         let (waiting, already_built) = self.count_documents(bot_id, chunking)?;
         let chunks = match waiting {
             0 => 0,
@@ -86,7 +89,12 @@ impl LongTrainer {
             bot.built_at = Some(Timestamp::now());
         })?;
         self.inner.refresh_index(bot_id)?;
-        Ok(BuildReport { documents: waiting, chunks, already_built, elapsed: started.elapsed() })
+        Ok(BuildReport {
+            documents: waiting,
+            chunks,
+            already_built,
+            elapsed: started.elapsed(),
+        })
     }
 
     /// How many documents wait for a build, and how many do not.
@@ -120,7 +128,11 @@ impl LongTrainer {
             embedder,
             waiting: Vec::new(),
             waiting_pieces: 0,
-            progress: BuildProgress { documents_done: 0, documents_total, chunks_done: 0 },
+            progress: BuildProgress {
+                documents_done: 0,
+                documents_total,
+                chunks_done: 0,
+            },
             report: progress,
         };
         self.visit_documents(bot_id, |document| match needs_build(&document, chunking) {
@@ -137,7 +149,10 @@ impl Build<'_> {
     fn take(&mut self, document: &DocumentRecord) -> Result<()> {
         let pieces = self.splitter.split(&document.page_content);
         self.waiting_pieces += pieces.len();
-        self.waiting.push(SplitDocument { document_id: document.document_id, pieces });
+        self.waiting.push(SplitDocument {
+            document_id: document.document_id,
+            pieces,
+        });
         match self.waiting_pieces >= BATCH {
             true => self.commit(),
             false => Ok(()),
@@ -153,7 +168,9 @@ impl Build<'_> {
             .into_iter()
             .map(|document| self.with_vectors(document, &mut vectors))
             .collect();
-        self.inner.store.index_documents(self.bot_id.as_str(), &self.space, &indexed)?;
+        self.inner
+            .store
+            .index_documents(self.bot_id.as_str(), &self.space, &indexed)?;
         self.progress.documents_done += indexed.len();
         (self.report)(self.progress);
         Ok(())
@@ -182,9 +199,17 @@ impl Build<'_> {
             .pieces
             .into_iter()
             .zip(vectors)
-            .map(|(piece, vector)| NewChunk { text: piece.text, start: piece.start, vector })
+            .map(|(piece, vector)| NewChunk {
+                text: piece.text,
+                start: piece.start,
+                vector,
+            })
             .collect();
-        IndexedDocument { document_id: document.document_id, chunking: self.chunking, chunks }
+        IndexedDocument {
+            document_id: document.document_id,
+            chunking: self.chunking,
+            chunks,
+        }
     }
 }
 
@@ -205,9 +230,7 @@ pub(crate) fn vector_space(
             dimension: embedder.dimension,
             sha256: embedder.sha256.clone(),
         }),
-        Some(space)
-            if space.sha256 == embedder.sha256 && space.dimension == embedder.dimension =>
-        {
+        Some(space) if space.sha256 == embedder.sha256 && space.dimension == embedder.dimension => {
             Ok(space.clone())
         }
         Some(space) => Err(Error::ReindexNeeded {
@@ -221,6 +244,7 @@ pub(crate) fn vector_space(
 impl Inner {
     /// Brings a bot's index up to what the store holds.
     pub(crate) fn refresh_index(&self, bot_id: &BotId) -> Result<()> {
-        self.indexes.refresh(&*self.store, &self.data_dir.index(bot_id), bot_id)
+        self.indexes
+            .refresh(&*self.store, &self.data_dir.index(bot_id), bot_id)
     }
 }

@@ -1,9 +1,7 @@
 //! Chats: made, listed, named, read, deleted. A chat is stored from the moment it is made.
 
 use jiff::Timestamp;
-use longtrainer_store::{
-    BotRecord, ChatKind, ChatRecord, Order, TurnRecord, VisionTurnRecord,
-};
+use longtrainer_store::{BotRecord, ChatKind, ChatRecord, Order, TurnRecord, VisionTurnRecord};
 
 use crate::error::{Error, Result};
 use crate::ids::{BotId, ChatId, VisionChatId};
@@ -51,8 +49,12 @@ impl LongTrainer {
     pub fn list_chats(&self, bot_id: &BotId) -> Result<ChatList> {
         let ids = |kind| Ok::<_, Error>(self.chats(bot_id, kind)?.into_iter().map(|c| c.chat_id));
         Ok(ChatList {
-            chat_ids: ids(ChatKind::Text)?.map(|id| id.parse()).collect::<Result<_>>()?,
-            vision_chat_ids: ids(ChatKind::Vision)?.map(|id| id.parse()).collect::<Result<_>>()?,
+            chat_ids: ids(ChatKind::Text)?
+                .map(|id| id.parse())
+                .collect::<Result<_>>()?,
+            vision_chat_ids: ids(ChatKind::Vision)?
+                .map(|id| id.parse())
+                .collect::<Result<_>>()?,
         })
     }
 
@@ -107,7 +109,10 @@ impl LongTrainer {
         chat_id: &VisionChatId,
         order: Order,
     ) -> Result<Vec<VisionTurnRecord>> {
-        Ok(self.inner.store.vision_turns(chat_id.as_str(), order, None)?)
+        Ok(self
+            .inner
+            .store
+            .vision_turns(chat_id.as_str(), order, None)?)
     }
 
     /// The bot of a chat, which must be the one named: an id of another bot's chat is as unknown

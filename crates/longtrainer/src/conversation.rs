@@ -29,7 +29,11 @@ impl Budget {
     /// The model's context less the answer's share, and never more than `max_token_limit`.
     pub(crate) fn new(model: &dyn TextModel, max_token_limit: usize, answer: usize) -> Self {
         let context = model.info().context_length;
-        Self { prompt: context.saturating_sub(answer).min(max_token_limit), answer, context }
+        Self {
+            prompt: context.saturating_sub(answer).min(max_token_limit),
+            answer,
+            context,
+        }
     }
 }
 
@@ -84,7 +88,10 @@ impl Conversation {
     fn messages(&self, turns: usize) -> Vec<Message> {
         let mut messages = vec![Message::new(Role::System, &*self.system)];
         for turn in &self.history[self.history.len() - turns..] {
-            messages.push(Message::new(Role::User, with_files(&turn.question, &turn.uploaded_files)));
+            messages.push(Message::new(
+                Role::User,
+                with_files(&turn.question, &turn.uploaded_files),
+            ));
             messages.push(Message::new(Role::Assistant, &*turn.answer));
         }
         messages.push(Message::new(Role::User, &*self.question));

@@ -69,7 +69,11 @@ impl LongTrainer {
         self.bot(bot_id)?;
         let loaded = load_directory(&absolute(path), glob, &LoadOptions::default())?;
         let report = self.pass_documents(loaded.documents, bot_id)?;
-        Ok(DirectoryReport { report, failures: loaded.failures, skipped: loaded.skipped })
+        Ok(DirectoryReport {
+            report,
+            failures: loaded.failures,
+            skipped: loaded.skipped,
+        })
     }
 
     /// Adds the results of a jq expression over a JSON file, a document a result.
@@ -87,8 +91,14 @@ impl LongTrainer {
     /// Adds ready documents.
     pub fn pass_documents(&self, documents: Vec<Document>, bot_id: &BotId) -> Result<AddReport> {
         let documents: Vec<_> = documents.into_iter().map(new_document).collect();
-        let added = self.inner.store.add_documents(bot_id.as_str(), &documents)?;
-        Ok(AddReport { added: added.added, already_there: added.already_there })
+        let added = self
+            .inner
+            .store
+            .add_documents(bot_id.as_str(), &documents)?;
+        Ok(AddReport {
+            added: added.added,
+            already_there: added.already_there,
+        })
     }
 
     /// The documents of a bot, in the order they were added.
@@ -124,7 +134,10 @@ impl LongTrainer {
     pub fn remove_documents(&self, bot_id: &BotId, document_ids: &[u64]) -> Result<usize> {
         let lock = self.inner.build_lock(bot_id);
         let _building = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let chunks = self.inner.store.remove_documents(bot_id.as_str(), document_ids)?;
+        let chunks = self
+            .inner
+            .store
+            .remove_documents(bot_id.as_str(), document_ids)?;
         self.inner.refresh_index(bot_id)?;
         Ok(chunks.len())
     }
@@ -144,7 +157,9 @@ impl LongTrainer {
         let mut after = None;
         loop {
             let page = self.inner.store.documents(bot_id.as_str(), after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
             after = Some(last.document_id);
             page.into_iter().try_for_each(&mut visit)?;
         }
@@ -152,7 +167,10 @@ impl LongTrainer {
 }
 
 fn new_document(document: Document) -> NewDocument {
-    NewDocument { page_content: document.page_content, metadata: document.metadata }
+    NewDocument {
+        page_content: document.page_content,
+        metadata: document.metadata,
+    }
 }
 
 /// The path without `.`, `..` and links where it exists; as given where it does not, so that the

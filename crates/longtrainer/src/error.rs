@@ -189,7 +189,7 @@ impl Error {
             | Self::Io { .. }
             | Self::TrainingFile { .. }
             | Self::Index(_) => ErrorKind::Internal,
-                        Self::Inference(error) => inference_kind(error),
+            Self::Inference(error) => inference_kind(error),
             Self::Models(error) => models_kind(error),
             Self::Store(error) => store_kind(error),
         }

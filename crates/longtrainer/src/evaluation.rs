@@ -99,12 +99,19 @@ fn read_squad(path: &Path) -> Result<Vec<Paragraph>> {
         path: path.to_owned(),
         source,
     })?;
-    let squad: Squad = serde_json::from_slice(&bytes)
-        .map_err(|source| Error::NotSquad { path: path.to_owned(), source })?;
-    let paragraphs: Vec<_> =
-        squad.data.into_iter().flat_map(|article| article.paragraphs).collect();
+    let squad: Squad = serde_json::from_slice(&bytes).map_err(|source| Error::NotSquad {
+        path: path.to_owned(),
+        source,
+    })?;
+    let paragraphs: Vec<_> = squad
+        .data
+        .into_iter()
+        .flat_map(|article| article.paragraphs)
+        .collect();
     if answerable(&paragraphs).next().is_none() {
-        return Err(Error::NoQuestions { path: path.to_owned() });
+        return Err(Error::NoQuestions {
+            path: path.to_owned(),
+        });
     }
     Ok(paragraphs)
 }

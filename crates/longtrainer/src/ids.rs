@@ -100,7 +100,10 @@ mod tests {
         let chat = ChatId::random();
         for text in [chat.as_str(), "", "bot-", "bot-42", "bot-../../etc/passwd"] {
             let error = text.parse::<BotId>().unwrap_err();
-            assert!(matches!(&error, Error::InvalidId { kind: "bot", .. }), "{error}");
+            assert!(
+                matches!(&error, Error::InvalidId { kind: "bot", .. }),
+                "{error}"
+            );
         }
     }
 }

@@ -52,14 +52,22 @@ impl ModelPool {
     pub(crate) fn embedder(&self, name: &str) -> Result<Arc<dyn Embedder>> {
         load_once(&self.embedders, name, || {
             let (folder, sha256) = self.embedder_files(name)?;
-            Ok(Arc::new(BertEmbedder::load(name, &folder, &sha256, &self.device()?)?))
+            Ok(Arc::new(BertEmbedder::load(
+                name,
+                &folder,
+                &sha256,
+                &self.device()?,
+            )?))
         })
     }
 
     pub(crate) fn text_model(&self, name: &str) -> Result<Arc<dyn TextModel>> {
         load_once(&self.text_models, name, || {
             let path = self.text_model_file(name)?;
-            let options = TextModelOptions { device: self.device()?, ..Default::default() };
+            let options = TextModelOptions {
+                device: self.device()?,
+                ..Default::default()
+            };
             Ok(Arc::new(GgufTextModel::load(name, &path, &options)?))
         })
     }
@@ -92,7 +100,10 @@ impl ModelPool {
 
     /// Name of the registry's default model for a role.
     pub(crate) fn default_name(&self, role: Role) -> Result<String> {
-        let entry = self.registry.default_for(role).ok_or(Error::NoDefaultModel { role })?;
+        let entry = self
+            .registry
+            .default_for(role)
+            .ok_or(Error::NoDefaultModel { role })?;
         Ok(entry.name.clone())
     }
 }

@@ -43,7 +43,9 @@ impl PromptTemplate {
         }
         push_literal(&mut pieces, rest);
         if pieces.len() < 2 {
-            return Err(unusable("it has no {context}, the place for the retrieved passages"));
+            return Err(unusable(
+                "it has no {context}, the place for the retrieved passages",
+            ));
         }
         Ok(Self { pieces })
     }
@@ -68,7 +70,9 @@ fn escaped_brace(text: &str) -> Option<&str> {
 fn placeholder<'t>(template: &str, text: &'t str, offset: usize) -> Result<&'t str> {
     let place = template[..offset].chars().count() + 1;
     let Some(inside) = text.strip_prefix('{') else {
-        return Err(unusable(&format!("a stray }} at character {place} (write }}}} for a brace)")));
+        return Err(unusable(&format!(
+            "a stray }} at character {place} (write }}}} for a brace)"
+        )));
     };
     match inside.split_once('}') {
         Some((PLACEHOLDER, after)) => Ok(after),
@@ -78,12 +82,16 @@ fn placeholder<'t>(template: &str, text: &'t str, offset: usize) -> Result<&'t s
                  {{{{ and }}}} for braces)"
             )))
         }
-        _ => Err(unusable(&format!("a stray {{ at character {place} (write {{{{ for a brace)"))),
+        _ => Err(unusable(&format!(
+            "a stray {{ at character {place} (write {{{{ for a brace)"
+        ))),
     }
 }
 
 fn unusable(reason: &str) -> Error {
-    Error::PromptTemplate { reason: reason.to_owned() }
+    Error::PromptTemplate {
+        reason: reason.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +104,9 @@ mod tests {
 
     #[test]
     fn the_default_template_is_usable() {
-        let filled = PromptTemplate::parse(DEFAULT_PROMPT_TEMPLATE).unwrap().fill("a {b} c");
+        let filled = PromptTemplate::parse(DEFAULT_PROMPT_TEMPLATE)
+            .unwrap()
+            .fill("a {b} c");
         assert!(filled.ends_with("a {b} c"));
     }
 

@@ -14,7 +14,10 @@ pub(crate) fn check(question: &str) -> Result<()> {
         return Err(Error::EmptyQuestion);
     }
     if question.len() > LIMIT {
-        return Err(Error::QuestionTooLarge { bytes: question.len(), limit: LIMIT });
+        return Err(Error::QuestionTooLarge {
+            bytes: question.len(),
+            limit: LIMIT,
+        });
     }
     Ok(())
 }
@@ -23,6 +26,8 @@ pub(crate) fn check(question: &str) -> Result<()> {
 pub(crate) fn check_built(bot_id: &BotId, bot: &BotRecord) -> Result<()> {
     match bot.built_at {
         Some(_) => Ok(()),
-        None => Err(Error::NotBuilt { bot_id: bot_id.clone() }),
+        None => Err(Error::NotBuilt {
+            bot_id: bot_id.clone(),
+        }),
     }
 }

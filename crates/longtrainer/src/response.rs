@@ -122,7 +122,9 @@ impl LongTrainer {
                 return Ok(*answer);
             }
         }
-        Err(Error::AnswerBrokeOff { chat_id: chat_id.clone() })
+        Err(Error::AnswerBrokeOff {
+            chat_id: chat_id.clone(),
+        })
     }
 
     /// Asks a question in a chat; the answer comes piece by piece, for a thread to read.
@@ -143,7 +145,10 @@ impl LongTrainer {
             .name("longtrainer-answer".to_owned())
             .spawn(move || prepared.serve(&inner, &sender))
             .map_err(|source| Error::Thread { source })?;
-        Ok(ResponseStream { receiver: Box::pin(receiver), worker })
+        Ok(ResponseStream {
+            receiver: Box::pin(receiver),
+            worker,
+        })
     }
 
     /// [`LongTrainer::stream_response`] for a task to read. Retrieval and the check of the prompt
@@ -178,12 +183,16 @@ impl LongTrainer {
             history: self.inner.remembered_turns(chat_id)?,
             question: with_files(query, &options.uploaded_files),
         };
-        let max_tokens = options.max_tokens.unwrap_or(self.inner.defaults.max_answer_tokens);
+        let max_tokens = options
+            .max_tokens
+            .unwrap_or(self.inner.defaults.max_answer_tokens);
         let budget = Budget::new(&*model, self.inner.defaults.max_token_limit, max_tokens);
         let (messages, history) = conversation.fit(&*model, budget)?;
         let stream = model.generate(GenerateRequest {
             messages,
-            sampling: options.sampling.unwrap_or_else(|| self.inner.defaults.sampling.clone()),
+            sampling: options
+                .sampling
+                .unwrap_or_else(|| self.inner.defaults.sampling.clone()),
             max_tokens,
             stop: options.stop,
         })?;
@@ -206,8 +215,14 @@ impl Inner {
         settings: &longtrainer_store::BotSettings,
         sources: &[RetrievedDocument],
     ) -> Result<String> {
-        let template = settings.prompt_template.as_ref().unwrap_or(&self.defaults.prompt_template);
-        let passages: Vec<_> = sources.iter().map(|source| source.page_content.as_str()).collect();
+        let template = settings
+            .prompt_template
+            .as_ref()
+            .unwrap_or(&self.defaults.prompt_template);
+        let passages: Vec<_> = sources
+            .iter()
+            .map(|source| source.page_content.as_str())
+            .collect();
         Ok(PromptTemplate::parse(template)?.fill(&passages.join("\n\n")))
     }
 
@@ -279,18 +294,15 @@ impl PreparedTurn {
                 Some(Some(Ok(StreamItem::Done(generation)))) => return End::Done(generation),
                 Some(Some(Err(error))) => return End::Failed(error.into()),
                 Some(None) => {
-                    return End::Failed(Error::AnswerBrokeOff { chat_id: self.chat_id.clone() });
+                    return End::Failed(Error::AnswerBrokeOff {
+                        chat_id: self.chat_id.clone(),
+                    });
                 }
             }
         }
     }
 
-    fn complete(
-        &self,
-        inner: &Inner,
-        text: String,
-        generation: Generation,
-    ) -> Result<Box<Answer>> {
+    fn complete(&self, inner: &Inner, text: String, generation: Generation) -> Result<Box<Answer>> {
         let turn = self.store(inner, &text, TurnStatus::Complete, None)?;
         Ok(Box::new(Answer {
             text,
@@ -319,8 +331,11 @@ impl PreparedTurn {
         status: TurnStatus,
         error: Option<String>,
     ) -> Result<u64> {
-        let sources: Vec<SourceRecord> =
-            self.sources.iter().map(RetrievedDocument::to_source).collect();
+        let sources: Vec<SourceRecord> = self
+            .sources
+            .iter()
+            .map(RetrievedDocument::to_source)
+            .collect();
         let turn = TurnRecord {
             turn: 0,
             timestamp: self.asked_at,

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use longtrainer_index::Hit;
-use longtrainer_store::{BotRecord, ChunkRecord, SourceRecord};
+use longtrainer_store::{BotRecord, ChunkRecord, Error as StoreError, SourceRecord};
 use serde_json::Value;
 
 use crate::build::vector_space;
 use crate::documents::Metadata;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::BotId;
 use crate::trainer::{Inner, LongTrainer};
 
@@ -43,13 +43,20 @@ impl RetrievedDocument {
 
     /// Where it came from: the `source` of its metadata, empty if that is not a text.
     pub fn source(&self) -> &str {
-        self.metadata.get("source").and_then(Value::as_str).unwrap_or_default()
+        self.metadata
+            .get("source")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 }
 
 impl LongTrainer {
     /// The passages of a bot nearest to `query`, nearest first: as many as the bot's `num_k`.
-    pub fn invoke_vectorstore(&self, bot_id: &BotId, query: &str) -> Result<Vec<RetrievedDocument>> {
+    pub fn invoke_vectorstore(
+        &self,
+        bot_id: &BotId,
+        query: &str,
+    ) -> Result<Vec<RetrievedDocument>> {
         self.search(bot_id, query, None)
     }
 
@@ -82,10 +89,28 @@ impl Inner {
         }
         let num_k = num_k.or(bot.settings.num_k).unwrap_or(self.defaults.num_k);
         let query = self.embed_query(bot_id, bot, query)?;
+        match self.nearest(bot_id, &query, num_k) {
+            // A document was removed after the search had found it. The index follows removals, so
+            // searching again does not find it.
+            Err(Error::Store(
+                StoreError::ChunkNotFound { .. } | StoreError::DocumentNotFound { .. },
+            )) => self.nearest(bot_id, &query, num_k),
+            found => found,
+        }
+    }
+
+    fn nearest(
+        &self,
+        bot_id: &BotId,
+        query: &[f32],
+        num_k: usize,
+    ) -> Result<Vec<RetrievedDocument>> {
         let file = self.data_dir.index(bot_id);
         let mut asked = num_k;
         loop {
-            let hits = self.indexes.search(&*self.store, &file, bot_id, &query, asked)?;
+            let hits = self
+                .indexes
+                .search(&*self.store, &file, bot_id, query, asked)?;
             let exhausted = hits.len() < asked;
             let distinct = self.distinct(bot_id, &hits, num_k)?;
             if exhausted || distinct.len() == num_k {

@@ -11,7 +11,10 @@ use crate::prompt::{DEFAULT_PROMPT_TEMPLATE, PromptTemplate};
 /// Passages per retrieval, unless told otherwise: the documented `num_k`.
 pub const DEFAULT_NUM_K: usize = 3;
 /// Characters of a chunk and characters that neighbours share, unless told otherwise.
-pub const DEFAULT_CHUNKING: Chunking = Chunking { chunk_size: 2048, chunk_overlap: 200 };
+pub const DEFAULT_CHUNKING: Chunking = Chunking {
+    chunk_size: 2048,
+    chunk_overlap: 200,
+};
 /// Most tokens of a prompt, unless told otherwise; the model's own context still holds.
 pub const DEFAULT_MAX_TOKEN_LIMIT: usize = 32_000;
 /// Most tokens of an answer, unless told otherwise.
@@ -86,7 +89,11 @@ fn check_at_least_one(name: &'static str, value: usize) -> Result<()> {
     if value > 0 {
         return Ok(());
     }
-    Err(Error::InvalidSetting { name, value: value.to_string(), expected: "at least 1" })
+    Err(Error::InvalidSetting {
+        name,
+        value: value.to_string(),
+        expected: "at least 1",
+    })
 }
 
 /// The folders and files of a data directory.

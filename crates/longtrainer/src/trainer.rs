@@ -100,8 +100,12 @@ impl Builder {
         let data_dir = DataDir::create(self.data_dir)?;
         let store = RedbStore::open(&data_dir.store())?;
         let models = ModelPool::new(Registry::open(self.registry)?, self.device);
-        self.embedders.into_iter().for_each(|embedder| models.add_embedder(embedder));
-        self.text_models.into_iter().for_each(|model| models.add_text_model(model));
+        self.embedders
+            .into_iter()
+            .for_each(|embedder| models.add_embedder(embedder));
+        self.text_models
+            .into_iter()
+            .for_each(|model| models.add_text_model(model));
         let inner = Inner {
             store: Box::new(store),
             models,
@@ -110,7 +114,9 @@ impl Builder {
             defaults: self.defaults,
             build_locks: Mutex::default(),
         };
-        Ok(LongTrainer { inner: Arc::new(inner) })
+        Ok(LongTrainer {
+            inner: Arc::new(inner),
+        })
     }
 }
 
@@ -165,7 +171,11 @@ impl Inner {
     }
 
     fn text_model_name(&self, bot: &BotRecord) -> Result<String> {
-        let chosen = bot.settings.text_model.as_ref().or(self.defaults.text_model.as_ref());
+        let chosen = bot
+            .settings
+            .text_model
+            .as_ref()
+            .or(self.defaults.text_model.as_ref());
         self.name_or_default(chosen, Role::Text)
     }
 
@@ -175,14 +185,19 @@ impl Inner {
     }
 
     fn embedding_model_name(&self, bot: &BotRecord) -> Result<String> {
-        let chosen = bot.settings.embedding_model.as_ref().or(self.defaults.embedding_model.as_ref());
+        let chosen = bot
+            .settings
+            .embedding_model
+            .as_ref()
+            .or(self.defaults.embedding_model.as_ref());
         self.name_or_default(chosen, Role::Embedding)
     }
 
     /// The model that embeds where no bot is concerned.
     pub(crate) fn default_embedder(&self) -> Result<Arc<dyn Embedder>> {
         let chosen = self.defaults.embedding_model.as_ref();
-        self.models.embedder(&self.name_or_default(chosen, Role::Embedding)?)
+        self.models
+            .embedder(&self.name_or_default(chosen, Role::Embedding)?)
     }
 
     fn name_or_default(&self, chosen: Option<&String>, role: Role) -> Result<String> {
@@ -195,7 +210,10 @@ impl Inner {
     /// One lock a bot: whoever changes its chunks or vectors holds it, so that two builds never
     /// embed the same document twice and the index follows the store in order.
     pub(crate) fn build_lock(&self, bot_id: &BotId) -> Arc<Mutex<()>> {
-        let mut locks = self.build_locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self
+            .build_locks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(locks.entry(bot_id.clone()).or_default())
     }
 }

@@ -36,8 +36,12 @@ impl LongTrainer {
     /// chats are left out.
     pub fn train_chats(&self, bot_id: &BotId) -> Result<TrainReport> {
         self.bot(bot_id)?;
-        let (keys, turns): (Vec<_>, Vec<_>) =
-            self.inner.store.untrained_turns(bot_id.as_str())?.into_iter().unzip();
+        let (keys, turns): (Vec<_>, Vec<_>) = self
+            .inner
+            .store
+            .untrained_turns(bot_id.as_str())?
+            .into_iter()
+            .unzip();
         if turns.is_empty() {
             return Ok(nothing_to_train());
         }
@@ -76,7 +80,10 @@ impl LongTrainer {
             .enumerate()
             .map(|(row, turn)| training_document(csv_path, row, turn))
             .collect();
-        let committed = self.inner.store.commit_training(bot_id.as_str(), keys, &documents);
+        let committed = self
+            .inner
+            .store
+            .commit_training(bot_id.as_str(), keys, &documents);
         if committed.is_err()
             && let Err(error) = std::fs::remove_file(csv_path)
         {
@@ -103,10 +110,16 @@ fn csv_name(bot_id: &BotId) -> String {
 }
 
 fn write_atomically(folder: &Path, path: &Path, turns: &[TurnRecord]) -> Result<()> {
-    let io = |source| Error::Io { action: "write", path: path.to_owned(), source };
+    let io = |source| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    };
     let file = NamedTempFile::new_in(folder).map_err(io)?;
-    write_rows(&file, turns)
-        .map_err(|source| Error::TrainingFile { path: path.to_owned(), source })?;
+    write_rows(&file, turns).map_err(|source| Error::TrainingFile {
+        path: path.to_owned(),
+        source,
+    })?;
     file.as_file().sync_all().map_err(io)?;
     file.persist(path).map_err(|error| io(error.error))?;
     Ok(())
@@ -125,7 +138,10 @@ fn write_rows(file: &NamedTempFile, turns: &[TurnRecord]) -> csv::Result<()> {
 /// What loading the file's row would make.
 fn training_document(csv_path: &Path, row: usize, turn: &TurnRecord) -> NewDocument {
     let mut metadata = Map::new();
-    metadata.insert("source".to_owned(), Value::String(csv_path.display().to_string()));
+    metadata.insert(
+        "source".to_owned(),
+        Value::String(csv_path.display().to_string()),
+    );
     metadata.insert("row".to_owned(), json!(row));
     NewDocument {
         page_content: format!("Question: {}\nAnswer: {}", turn.question, turn.answer),

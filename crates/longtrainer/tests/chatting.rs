@@ -22,10 +22,15 @@ fn an_answer_comes_with_its_sources_and_is_stored() {
     let world = World::new();
     let bot = world.bot(&FACTS);
     let chat = world.trainer.new_chat(&bot).unwrap();
-    world.model.behave(Behaviour::Say("Mary Field built it.".to_owned()));
+    world
+        .model
+        .behave(Behaviour::Say("Mary Field built it.".to_owned()));
 
     let asked = "Who built the lighthouse?";
-    let answer = world.trainer.get_response(asked, &bot, &chat, options()).unwrap();
+    let answer = world
+        .trainer
+        .get_response(asked, &bot, &chat, options())
+        .unwrap();
 
     assert_eq!(answer.text, "Mary Field built it.");
     assert_eq!(answer.sources.len(), 3);
@@ -35,11 +40,23 @@ fn an_answer_comes_with_its_sources_and_is_stored() {
 
     let system = &world.model.last_messages()[0];
     assert_eq!(system.role, Role::System);
-    assert!(system.content.contains(&answer.sources.iter().map(|s| &*s.page_content).collect::<Vec<_>>().join("\n\n")));
+    assert!(
+        system.content.contains(
+            &answer
+                .sources
+                .iter()
+                .map(|s| &*s.page_content)
+                .collect::<Vec<_>>()
+                .join("\n\n")
+        )
+    );
 
     let turns = world.trainer.get_chat_by_id(&chat, Order::Newest).unwrap();
     assert_eq!(turns.len(), 1);
-    assert_eq!((&*turns[0].question, &*turns[0].answer), (asked, "Mary Field built it."));
+    assert_eq!(
+        (&*turns[0].question, &*turns[0].answer),
+        (asked, "Mary Field built it.")
+    );
     assert_eq!(turns[0].status, TurnStatus::Complete);
     assert_eq!(turns[0].sources[0].source, "text 0");
 }
@@ -49,7 +66,9 @@ fn a_stream_gives_sources_then_text_then_the_same_answer() {
     let world = World::new();
     let bot = world.bot(&FACTS);
     let chat = world.trainer.new_chat(&bot).unwrap();
-    world.model.behave(Behaviour::Say("one two three".to_owned()));
+    world
+        .model
+        .behave(Behaviour::Say("one two three".to_owned()));
 
     let chunks: Vec<_> = world
         .trainer
@@ -66,7 +85,9 @@ fn a_stream_gives_sources_then_text_then_the_same_answer() {
             _ => None,
         })
         .collect();
-    let Some(Chunk::Done(answer)) = chunks.last() else { panic!("no end: {chunks:?}") };
+    let Some(Chunk::Done(answer)) = chunks.last() else {
+        panic!("no end: {chunks:?}")
+    };
     assert_eq!(text, "one two three");
     assert_eq!(answer.text, text);
     assert_eq!(answer.turn, 0);
@@ -78,7 +99,10 @@ fn tasks_read_the_same_stream() {
     let world = World::new();
     let bot = world.bot(&FACTS);
     let chat = world.trainer.new_chat(&bot).unwrap();
-    let stream = world.trainer.aget_response("milk?", &bot, &chat, options()).unwrap();
+    let stream = world
+        .trainer
+        .aget_response("milk?", &bot, &chat, options())
+        .unwrap();
     pin!(stream);
     let last = future::block_on(stream.last()).unwrap().unwrap();
     assert!(matches!(last, Chunk::Done(answer) if answer.text == "an answer"));
@@ -95,18 +119,33 @@ fn history_reaches_the_model_with_files_and_without_failures() {
         url: None,
         extracted_text: Some("the code word is heron".to_owned()),
     };
-    let with_file = ResponseOptions { uploaded_files: vec![file.clone()], ..options() };
-    world.trainer.get_response("What is in it?", &bot, &chat, with_file).unwrap();
+    let with_file = ResponseOptions {
+        uploaded_files: vec![file.clone()],
+        ..options()
+    };
+    world
+        .trainer
+        .get_response("What is in it?", &bot, &chat, with_file)
+        .unwrap();
     world.model.behave(Behaviour::FailMidway);
-    world.trainer.get_response("fails", &bot, &chat, options()).unwrap_err();
+    world
+        .trainer
+        .get_response("fails", &bot, &chat, options())
+        .unwrap_err();
     world.model.behave(Behaviour::Say("heron".to_owned()));
 
     // A restart must not make the model forget the file.
     let world = world.restart();
-    world.trainer.get_response("And the code word?", &bot, &chat, options()).unwrap();
+    world
+        .trainer
+        .get_response("And the code word?", &bot, &chat, options())
+        .unwrap();
 
     let messages = world.model.last_messages();
-    let contents: Vec<_> = messages.iter().map(|message| message.content.as_str()).collect();
+    let contents: Vec<_> = messages
+        .iter()
+        .map(|message| message.content.as_str())
+        .collect();
     assert_eq!(messages.len(), 4, "{contents:?}");
     assert!(contents[1].contains("the code word is heron"));
     assert!(contents[1].ends_with("Question: What is in it?"));
@@ -123,9 +162,15 @@ fn history_is_trimmed_from_the_oldest_turn_and_the_answer_says_so() {
     let chat = world.trainer.new_chat(&bot).unwrap();
     let long = "word ".repeat(20);
     for number in 0..9 {
-        let options = ResponseOptions { max_tokens: Some(400), ..options() };
+        let options = ResponseOptions {
+            max_tokens: Some(400),
+            ..options()
+        };
         let question = format!("question {number} {long}");
-        let answer = world.trainer.get_response(&question, &bot, &chat, options).unwrap();
+        let answer = world
+            .trainer
+            .get_response(&question, &bot, &chat, options)
+            .unwrap();
         assert_eq!(answer.history.included + answer.history.left_out, number);
         let tokens: usize = world
             .model
@@ -136,7 +181,10 @@ fn history_is_trimmed_from_the_oldest_turn_and_the_answer_says_so() {
         assert!(tokens <= 300, "{tokens} tokens in a budget of 300");
         if answer.history.left_out > 0 {
             // One more turn of 28 tokens would not have fitted.
-            assert!(tokens + 28 > 300, "{tokens} tokens: another turn would have fitted");
+            assert!(
+                tokens + 28 > 300,
+                "{tokens} tokens: another turn would have fitted"
+            );
         }
         let kept = world.model.last_messages();
         assert_eq!(kept.len(), 2 + 2 * answer.history.included);
@@ -155,13 +203,22 @@ fn a_prompt_that_cannot_fit_is_an_error_with_both_numbers_and_no_turn() {
     let bot = world.bot(&FACTS);
     let chat = world.trainer.new_chat(&bot).unwrap();
     let question = "many words ".repeat(200);
-    let error = world.trainer.get_response(&question, &bot, &chat, options()).unwrap_err();
+    let error = world
+        .trainer
+        .get_response(&question, &bot, &chat, options())
+        .unwrap_err();
     assert!(
         matches!(error, Error::PromptTooLong { needed, budget: 88, context_length: 600, max_tokens: 512 } if needed > 400),
         "{error}"
     );
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(world.trainer.get_chat_by_id(&chat, Order::Newest).unwrap().is_empty());
+    assert!(
+        world
+            .trainer
+            .get_chat_by_id(&chat, Order::Newest)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -173,7 +230,10 @@ fn a_reader_that_leaves_stops_the_model_and_the_turn_is_cancelled() {
         let before = world.model.readers_left();
         let rambles = matches!(behaviour, Behaviour::Ramble);
         world.model.behave(behaviour);
-        let mut stream = world.trainer.stream_response("milk?", &bot, &chat, options()).unwrap();
+        let mut stream = world
+            .trainer
+            .stream_response("milk?", &bot, &chat, options())
+            .unwrap();
         assert!(matches!(stream.next(), Some(Ok(Chunk::Sources(_)))));
         if rambles {
             assert!(matches!(stream.next(), Some(Ok(Chunk::Text(_)))));
@@ -191,10 +251,16 @@ fn a_reader_that_leaves_stops_the_model_and_the_turn_is_cancelled() {
 fn a_failure_is_an_error_and_a_failed_turn_with_its_reason() {
     let world = World::new();
     let bot = world.bot(&FACTS);
-    for (behaviour, said) in [(Behaviour::FailMidway, "half an"), (Behaviour::BreakOff, "")] {
+    for (behaviour, said) in [
+        (Behaviour::FailMidway, "half an"),
+        (Behaviour::BreakOff, ""),
+    ] {
         let chat = world.trainer.new_chat(&bot).unwrap();
         world.model.behave(behaviour);
-        let error = world.trainer.get_response("milk?", &bot, &chat, options()).unwrap_err();
+        let error = world
+            .trainer
+            .get_response("milk?", &bot, &chat, options())
+            .unwrap_err();
         let turns = world.trainer.get_chat_by_id(&chat, Order::Newest).unwrap();
         assert_eq!(turns[0].status, TurnStatus::Failed);
         assert_eq!(turns[0].answer, said);
@@ -207,17 +273,27 @@ fn unknown_ids_and_questions_without_text_are_errors() {
     let world = World::new();
     let (bot, other) = (world.bot(&FACTS), world.bot(&FACTS));
     let chat = world.trainer.new_chat(&bot).unwrap();
-    let ask = |question: &str, bot, chat| world.trainer.get_response(question, bot, chat, options());
+    let ask =
+        |question: &str, bot, chat| world.trainer.get_response(question, bot, chat, options());
 
     assert!(matches!(ask(" \n", &bot, &chat), Err(Error::EmptyQuestion)));
-    assert!(matches!(ask(&"x".repeat(2 << 20), &bot, &chat), Err(Error::QuestionTooLarge { .. })));
+    assert!(matches!(
+        ask(&"x".repeat(2 << 20), &bot, &chat),
+        Err(Error::QuestionTooLarge { .. })
+    ));
     let elsewhere = ask("hello", &other, &chat).unwrap_err();
     assert_eq!(elsewhere.kind(), ErrorKind::NotFound, "{elsewhere}");
     let unknown = "chat-00000000-0000-4000-8000-000000000000".parse().unwrap();
     let error = ask("hello", &bot, &unknown).unwrap_err();
     assert!(error.to_string().contains(unknown.as_str()), "{error}");
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(world.trainer.get_chat_by_id(&chat, Order::Newest).unwrap().is_empty());
+    assert!(
+        world
+            .trainer
+            .get_chat_by_id(&chat, Order::Newest)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -225,7 +301,10 @@ fn a_bot_that_was_never_built_says_so() {
     let world = World::new();
     let bot = world.trainer.initialize_bot_id().unwrap();
     let chat = world.trainer.new_chat(&bot).unwrap();
-    let error = world.trainer.get_response("hello", &bot, &chat, options()).unwrap_err();
+    let error = world
+        .trainer
+        .get_response("hello", &bot, &chat, options())
+        .unwrap_err();
     assert!(matches!(error, Error::NotBuilt { .. }), "{error}");
 }
 
@@ -234,7 +313,10 @@ fn a_bot_without_documents_answers_without_sources() {
     let world = World::new();
     let bot = world.bot(&[]);
     let chat = world.trainer.new_chat(&bot).unwrap();
-    let answer = world.trainer.get_response("hello", &bot, &chat, options()).unwrap();
+    let answer = world
+        .trainer
+        .get_response("hello", &bot, &chat, options())
+        .unwrap();
     assert!(answer.sources.is_empty());
 }
 
@@ -243,17 +325,34 @@ fn open_chats_see_new_documents_and_a_changed_prompt() {
     let world = World::new();
     let bot = world.bot(&FACTS);
     let chat = world.trainer.new_chat(&bot).unwrap();
-    world.trainer.get_response("Where do herons nest?", &bot, &chat, options()).unwrap();
+    world
+        .trainer
+        .get_response("Where do herons nest?", &bot, &chat, options())
+        .unwrap();
 
-    world.trainer.pass_documents(support::documents(&["Herons nest in tall trees."]), &bot).unwrap();
-    world.trainer.create_bot(&bot, BotOptions::default()).unwrap();
-    world.trainer.set_custom_prompt_template(&bot, "Speak like a sailor. {context}").unwrap();
-    let answer =
-        world.trainer.get_response("Where do herons nest?", &bot, &chat, options()).unwrap();
+    world
+        .trainer
+        .pass_documents(support::documents(&["Herons nest in tall trees."]), &bot)
+        .unwrap();
+    world
+        .trainer
+        .create_bot(&bot, BotOptions::default())
+        .unwrap();
+    world
+        .trainer
+        .set_custom_prompt_template(&bot, "Speak like a sailor. {context}")
+        .unwrap();
+    let answer = world
+        .trainer
+        .get_response("Where do herons nest?", &bot, &chat, options())
+        .unwrap();
 
     assert_eq!(answer.sources[0].page_content, "Herons nest in tall trees.");
     let system = &world.model.last_messages()[0].content;
-    assert!(system.starts_with("Speak like a sailor. Herons nest"), "{system}");
+    assert!(
+        system.starts_with("Speak like a sailor. Herons nest"),
+        "{system}"
+    );
 }
 
 #[test]
@@ -268,12 +367,27 @@ fn chats_exist_from_the_start_and_can_be_named_and_deleted() {
     let list = world.trainer.list_chats(&bot).unwrap();
     assert_eq!(list.chat_ids, [first.clone(), second.clone()]);
     assert_eq!(list.vision_chat_ids, [vision.clone()]);
-    assert!(world.trainer.get_vision_chat_by_id(&vision, Order::Newest).unwrap().is_empty());
+    assert!(
+        world
+            .trainer
+            .get_vision_chat_by_id(&vision, Order::Newest)
+            .unwrap()
+            .is_empty()
+    );
 
-    world.trainer.rename_chat(&first, Some("lighthouses")).unwrap();
-    assert_eq!(world.trainer.chat(&first).unwrap().title.as_deref(), Some("lighthouses"));
+    world
+        .trainer
+        .rename_chat(&first, Some("lighthouses"))
+        .unwrap();
+    assert_eq!(
+        world.trainer.chat(&first).unwrap().title.as_deref(),
+        Some("lighthouses")
+    );
     world.trainer.delete_chat(&first).unwrap();
-    assert_eq!(world.trainer.chat(&first).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        world.trainer.chat(&first).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
     assert_eq!(world.trainer.list_chats(&bot).unwrap().chat_ids, [second]);
 }
 

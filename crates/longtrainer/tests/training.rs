@@ -7,16 +7,23 @@ use support::{Behaviour, World, eventually};
 
 fn ask(world: &World, bot: &longtrainer::BotId, chat: &longtrainer::ChatId, question: &str) {
     // Failures are part of some of these tests.
-    let _ = world.trainer.get_response(question, bot, chat, ResponseOptions::default());
+    let _ = world
+        .trainer
+        .get_response(question, bot, chat, ResponseOptions::default());
 }
 
 #[test]
 fn what_was_answered_becomes_a_document_once() {
     let world = World::new();
     let bot = world.bot(&["Cheese is made from milk."]);
-    world.trainer.set_custom_prompt_template(&bot, "Mine. {context}").unwrap();
+    world
+        .trainer
+        .set_custom_prompt_template(&bot, "Mine. {context}")
+        .unwrap();
     let chat = world.trainer.new_chat(&bot).unwrap();
-    world.model.behave(Behaviour::Say("It is, \"so to say\",\na heron.".to_owned()));
+    world
+        .model
+        .behave(Behaviour::Say("It is, \"so to say\",\na heron.".to_owned()));
     ask(&world, &bot, &chat, "Which bird, then?");
     ask(&world, &bot, &chat, "Once more: which bird?");
 
@@ -26,11 +33,21 @@ fn what_was_answered_becomes_a_document_once() {
     assert_eq!(report.turns, 2);
     let path = report.csv_path.unwrap();
     let mut reader = csv::Reader::from_path(&path).unwrap();
-    assert_eq!(reader.headers().unwrap(), ["Question", "Answer"].as_slice());
+    assert_eq!(
+        reader.headers().unwrap().iter().collect::<Vec<_>>(),
+        ["Question", "Answer"]
+    );
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
-    assert_eq!(rows[0], ["Which bird, then?", "It is, \"so to say\",\na heron."].as_slice());
+    assert_eq!(
+        rows[0].iter().collect::<Vec<_>>(),
+        ["Which bird, then?", "It is, \"so to say\",
+a heron."]
+    );
 
-    let found = world.trainer.invoke_vectorstore(&bot, "which bird").unwrap();
+    let found = world
+        .trainer
+        .invoke_vectorstore(&bot, "which bird")
+        .unwrap();
     assert!(found[0].page_content.starts_with("Question: "));
     assert_eq!(found[0].source(), path.display().to_string());
     let turns = world.trainer.get_chat_by_id(&chat, Order::Newest).unwrap();
@@ -52,7 +69,11 @@ fn failed_cancelled_and_empty_turns_are_never_trained_on() {
     let world = World::new();
     let bot = world.bot(&["Cheese is made from milk."]);
     let chat = world.trainer.new_chat(&bot).unwrap();
-    for behaviour in [Behaviour::FailMidway, Behaviour::BreakOff, Behaviour::Say(" ".to_owned())] {
+    for behaviour in [
+        Behaviour::FailMidway,
+        Behaviour::BreakOff,
+        Behaviour::Say(" ".to_owned()),
+    ] {
         world.model.behave(behaviour);
         ask(&world, &bot, &chat, "anything");
     }
@@ -64,7 +85,12 @@ fn failed_cancelled_and_empty_turns_are_never_trained_on() {
     stream.nth(1);
     drop(stream);
     eventually("the cancelled turn is stored", || {
-        world.trainer.get_chat_by_id(&chat, Order::Newest).unwrap().len() == 4
+        world
+            .trainer
+            .get_chat_by_id(&chat, Order::Newest)
+            .unwrap()
+            .len()
+            == 4
     });
 
     let report = world.trainer.train_chats(&bot).unwrap();

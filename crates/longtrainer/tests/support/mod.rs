@@ -1,6 +1,6 @@
 //! Models that need no weights: an embedder that counts words and a text model that says what a
 //! test tells it to say, and remembers what it was asked.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
@@ -49,7 +49,10 @@ impl Embedder for WordEmbedder {
 fn word_vector(text: &str) -> Vec<f32> {
     let mut vector = vec![0.0; DIMENSION];
     vector[0] = 0.01; // a text without words still has a direction
-    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+    for word in text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
         let mut hasher = DefaultHasher::new();
         word.to_lowercase().hash(&mut hasher);
         vector[hasher.finish() as usize % DIMENSION] += 1.0;
@@ -101,7 +104,13 @@ impl ScriptedModel {
 
     /// The messages of the last request.
     pub fn last_messages(&self) -> Vec<Message> {
-        self.requests.lock().unwrap().last().unwrap().messages.clone()
+        self.requests
+            .lock()
+            .unwrap()
+            .last()
+            .unwrap()
+            .messages
+            .clone()
     }
 
     /// How many readers have left before the end.
@@ -116,7 +125,10 @@ impl TextModel for ScriptedModel {
     }
 
     fn count_tokens(&self, messages: &[Message]) -> longtrainer_inference::Result<usize> {
-        Ok(messages.iter().map(|message| message.content.split_whitespace().count() + 2).sum())
+        Ok(messages
+            .iter()
+            .map(|message| message.content.split_whitespace().count() + 2)
+            .sum())
     }
 
     fn generate(&self, request: GenerateRequest) -> longtrainer_inference::Result<TextStream> {
@@ -132,7 +144,10 @@ impl TextModel for ScriptedModel {
                 let _ = sender.send_blocking(Ok(StreamItem::Done(end())));
             }
             Behaviour::Ramble => {
-                while sender.send_blocking(Ok(StreamItem::Text("and ".to_owned()))).is_ok() {
+                while sender
+                    .send_blocking(Ok(StreamItem::Text("and ".to_owned())))
+                    .is_ok()
+                {
                     std::thread::sleep(Duration::from_millis(2));
                 }
                 *left.lock().unwrap() += 1;
@@ -145,7 +160,9 @@ impl TextModel for ScriptedModel {
             }
             Behaviour::FailMidway => {
                 let _ = sender.send_blocking(Ok(StreamItem::Text("half an".to_owned())));
-                let error = longtrainer_inference::Error::EngineStopped { model: "scripted".into() };
+                let error = longtrainer_inference::Error::EngineStopped {
+                    model: "scripted".into(),
+                };
                 let _ = sender.send_blocking(Err(error));
             }
             Behaviour::BreakOff => drop(sender),
@@ -155,7 +172,10 @@ impl TextModel for ScriptedModel {
 }
 
 fn end() -> Generation {
-    Generation { finish_reason: FinishReason::Stop, usage: Usage::default() }
+    Generation {
+        finish_reason: FinishReason::Stop,
+        usage: Usage::default(),
+    }
 }
 
 /// A trainer over a fresh directory, with its models at hand.
@@ -176,22 +196,41 @@ impl World {
         let embedder = WordEmbedder::new("words");
         let model = ScriptedModel::new(context_length);
         let trainer = open(&dir, &embedder, &model);
-        Self { dir, embedder, model, trainer }
+        Self {
+            dir,
+            embedder,
+            model,
+            trainer,
+        }
     }
 
     /// Closes the trainer and opens its directory again, as a restart would.
     pub fn restart(self) -> Self {
-        let Self { dir, embedder, model, trainer } = self;
+        let Self {
+            dir,
+            embedder,
+            model,
+            trainer,
+        } = self;
         drop(trainer);
         let trainer = open(&dir, &embedder, &model);
-        Self { dir, embedder, model, trainer }
+        Self {
+            dir,
+            embedder,
+            model,
+            trainer,
+        }
     }
 
     /// A built bot that knows these texts.
     pub fn bot(&self, texts: &[&str]) -> BotId {
         let bot_id = self.trainer.initialize_bot_id().unwrap();
-        self.trainer.pass_documents(documents(texts), &bot_id).unwrap();
-        self.trainer.create_bot(&bot_id, BotOptions::default()).unwrap();
+        self.trainer
+            .pass_documents(documents(texts), &bot_id)
+            .unwrap();
+        self.trainer
+            .create_bot(&bot_id, BotOptions::default())
+            .unwrap();
         bot_id
     }
 }
@@ -223,7 +262,10 @@ pub fn documents(texts: &[&str]) -> Vec<Document> {
         .map(|(number, text)| {
             let mut metadata = Metadata::new();
             metadata.insert("source".to_owned(), format!("text {number}").into());
-            Document { page_content: (*text).to_owned(), metadata }
+            Document {
+                page_content: (*text).to_owned(),
+                metadata,
+            }
         })
         .collect()
 }
