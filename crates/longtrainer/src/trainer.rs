@@ -67,7 +67,8 @@ impl Builder {
         self
     }
 
-    /// Where models run. The default is the CPU.
+    /// Where models run. The default is a graphics card if this build and machine have one, and
+    /// else the CPU.
     pub fn device(mut self, device: DeviceChoice) -> Self {
         self.device = device;
         self

@@ -40,8 +40,7 @@ fn what_was_answered_becomes_a_document_once() {
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(
         rows[0].iter().collect::<Vec<_>>(),
-        ["Which bird, then?", "It is, \"so to say\",
-a heron."]
+        ["Which bird, then?", "It is, \"so to say\",\na heron."]
     );
 
     let found = world

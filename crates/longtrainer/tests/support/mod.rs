@@ -1,6 +1,10 @@
 //! Models that need no weights: an embedder that counts words and a text model that says what a
 //! test tells it to say, and remembers what it was asked.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part"
+)]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
