@@ -60,6 +60,25 @@ pub(crate) fn read(
     }
 }
 
+/// Reads an answer to its end, or until Ctrl-C, and prints it as it comes. However it ends, what
+/// follows stands on a line of its own.
+pub(crate) fn show(
+    stream: ResponseStream,
+    chat_id: &ChatId,
+    interrupts: &Interrupts,
+    output: &mut Output,
+) -> anyhow::Result<Outcome> {
+    let mut is_within_line = false;
+    let outcome = read(stream, chat_id, interrupts, |piece| {
+        is_within_line = !piece.ends_with('\n');
+        output.piece(piece)
+    });
+    if is_within_line {
+        output.line("")?;
+    }
+    outcome
+}
+
 /// The passages of an answer, a line each.
 pub(crate) fn print_sources(output: &mut Output, sources: &[RetrievedDocument]) -> io::Result<()> {
     if sources.is_empty() {

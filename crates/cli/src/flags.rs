@@ -69,19 +69,19 @@ pub(crate) struct GlobalFlags {
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingFlags {
     /// Randomness of the answer; 0 always takes the likeliest token
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) temperature: Option<f32>,
     /// Choose among this many of the likeliest tokens
     #[arg(long, value_name = "N")]
     pub(crate) top_k: Option<usize>,
     /// Choose among the likeliest tokens whose probabilities reach this sum
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) top_p: Option<f32>,
     /// Choose among tokens at least this fraction as likely as the likeliest
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) min_p: Option<f32>,
     /// Make tokens seen lately less likely; 1 does nothing
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub(crate) repetition_penalty: Option<f32>,
     /// Same seed, same question, same answer
     #[arg(long, value_name = "N")]

@@ -34,6 +34,8 @@ impl Interrupts {
 
     /// From now until the watch is dropped, the next Ctrl-C is for the watch.
     pub(crate) fn watch(&self) -> Watch<'_> {
+        // One that came too late for the last watch belongs to nobody.
+        while self.pressed.try_recv().is_ok() {}
         self.is_watched.store(true, Ordering::SeqCst);
         Watch { interrupts: self }
     }
@@ -55,7 +57,5 @@ impl Watch<'_> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.interrupts.is_watched.store(false, Ordering::SeqCst);
-        // One that came too late belongs to nobody.
-        let _ = self.interrupts.pressed.try_recv();
     }
 }

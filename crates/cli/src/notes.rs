@@ -28,6 +28,11 @@ impl Notes {
         }
     }
 
+    /// One line about what went otherwise than asked, unless `--quiet`.
+    pub(crate) fn warn(self, line: impl Display) {
+        self.say(format_args!("warning: {line}"));
+    }
+
     /// One line that only `--verbose` shows.
     pub(crate) fn detail(self, line: impl Display) {
         if self.verbose {
@@ -47,11 +52,6 @@ pub(crate) fn error(error: &anyhow::Error) {
         }
     }
     write(&text);
-}
-
-/// One line whatever the flags say: for what a person must not miss.
-pub(crate) fn warn(line: impl Display) {
-    write(&format_args!("warning: {line}"));
 }
 
 fn write(line: &dyn Display) {

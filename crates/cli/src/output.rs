@@ -94,6 +94,14 @@ pub(crate) fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// `1 document`, `3 documents`.
+pub(crate) fn counted(number: impl ToString, noun: &str) -> String {
+    match number.to_string().as_str() {
+        "1" => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
 /// The first `most` characters of a text on one line.
 pub(crate) fn excerpt(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -132,6 +140,12 @@ mod tests {
     fn an_excerpt_is_cut_between_characters() {
         assert_eq!(excerpt("  größe \n überall ", 7), "größe ü...");
         assert_eq!(excerpt("kurz", 4), "kurz");
+    }
+
+    #[test]
+    fn one_thing_is_told_in_the_singular() {
+        assert_eq!(counted(1_u64, "document"), "1 document");
+        assert_eq!(counted(0, "document"), "0 documents");
     }
 
     #[test]

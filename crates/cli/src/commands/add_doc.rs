@@ -10,6 +10,7 @@ use crate::commands::bot::{build, tell_build};
 use crate::error::CliError;
 use crate::model_files::ensure_embedder;
 use crate::notes::{self, Notes};
+use crate::output::counted;
 use crate::session::Session;
 
 #[derive(Debug, Args)]
@@ -36,6 +37,7 @@ pub(crate) fn run(flags: AddDocFlags, session: Session) -> anyhow::Result<()> {
     let mut adding = Adding {
         trainer: &trainer,
         flags: &flags,
+        notes: session.notes,
         total: Total::default(),
     };
     for path in &flags.paths {
@@ -58,6 +60,7 @@ pub(crate) fn run(flags: AddDocFlags, session: Session) -> anyhow::Result<()> {
 struct Adding<'a> {
     trainer: &'a LongTrainer,
     flags: &'a AddDocFlags,
+    notes: Notes,
     total: Total,
 }
 
@@ -103,7 +106,7 @@ impl Adding<'_> {
                 .add_document_from_directory(path, &self.flags.bot, &self.flags.glob)?;
         self.total.count(&directory.report);
         for file in &directory.skipped {
-            notes::warn(format_args!(
+            self.notes.warn(format_args!(
                 "skipped {}: no loader reads this format",
                 file.display()
             ));
@@ -136,8 +139,8 @@ impl Total {
             failed,
         } = self;
         notes.say(format_args!(
-            "Added {added} documents; {already_there} were there already, {skipped} files skipped, \
-             {failed} failed"
+            "Added {}; there already: {already_there}, files skipped: {skipped}, failed: {failed}",
+            counted(added, "document")
         ));
     }
 }

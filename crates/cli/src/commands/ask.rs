@@ -71,11 +71,10 @@ pub(crate) fn run(flags: AskFlags, mut session: Session) -> anyhow::Result<()> {
     ensure_both(&trainer, &trainer.bot(&flags.bot)?, session.notes)?;
     let interrupts = Interrupts::listen()?;
     let (chat_id, stream) = start(&trainer, &flags, &question)?;
-    let output = &mut session.output;
-    let outcome = answer::read(stream, &chat_id, &interrupts, |piece| match flags.json {
-        true => Ok(()),
-        false => output.piece(piece),
-    })?;
+    let outcome = match flags.json {
+        true => answer::read(stream, &chat_id, &interrupts, |_| Ok(()))?,
+        false => answer::show(stream, &chat_id, &interrupts, &mut session.output)?,
+    };
     match outcome {
         Outcome::Cancelled => Err(CliError::Interrupted.into()),
         Outcome::Answered(answer) if flags.json => session
@@ -95,6 +94,7 @@ fn read_question(argument: &str) -> Result<String, CliError> {
         .take(STDIN_LIMIT)
         .read_to_string(&mut question)
         .map_err(|source| CliError::Stdin { source })?;
+    question.truncate(question.trim_end().len());
     Ok(question)
 }
 
@@ -126,7 +126,7 @@ fn finish(
     answer: &Answer,
     mut session: Session,
 ) -> anyhow::Result<()> {
-    session.output.piece("\n\n")?;
+    session.output.line("")?;
     answer::print_sources(&mut session.output, &answer.sources)?;
     answer::tell(answer, session.notes);
     if flags.chat.is_none() {

@@ -8,7 +8,7 @@ use crate::commands::bot_flags::BotFlags;
 use crate::confirm;
 use crate::model_files::{ensure, ensure_embedder};
 use crate::notes::Notes;
-use crate::output::{Output, excerpt, seconds};
+use crate::output::{Output, counted, excerpt, seconds};
 use crate::progress::BuildBar;
 use crate::session::Session;
 
@@ -94,10 +94,16 @@ fn create(flags: BotFlags, mut session: Session) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A table for a person; only the ids, one a line, for a program.
 fn list(json: bool, mut session: Session) -> anyhow::Result<()> {
     let bots = session.trainer()?.list_bots()?;
     if json {
         return session.output.json(&bots);
+    }
+    if !session.output.is_terminal() {
+        return Ok(bots
+            .iter()
+            .try_for_each(|bot| session.output.line(&bot.bot_id))?);
     }
     let rows: Vec<_> = bots
         .iter()
@@ -230,9 +236,9 @@ pub(crate) fn build(
 /// Says what a build did.
 pub(crate) fn tell_build(report: BuildReport, notes: Notes) {
     notes.say(format_args!(
-        "Built {} documents ({} passages) in {:.1} s; {} were built before",
-        report.documents,
-        report.chunks,
+        "Built {} ({}) in {:.1} s; built before: {}",
+        counted(report.documents, "document"),
+        counted(report.chunks, "passage"),
         report.elapsed.as_secs_f64(),
         report.already_built
     ));
@@ -256,9 +262,9 @@ fn delete(bot_id: &BotId, yes: bool, session: &Session) -> anyhow::Result<()> {
     let trainer = session.trainer()?;
     let summary = BotSummary::of(&trainer, bot_id)?;
     let what = format!(
-        "bot {bot_id} with {} documents and {} chats",
-        summary.documents,
-        summary.chats + summary.vision_chats
+        "bot {bot_id} with {} and {}",
+        counted(summary.documents, "document"),
+        counted(summary.chats + summary.vision_chats, "chat")
     );
     confirm::deletion(&what, yes)?;
     trainer.delete_chatbot(bot_id)?;

@@ -28,10 +28,17 @@ pub(crate) struct ChatFlags {
 
 pub(crate) fn run(flags: ChatFlags, mut session: Session) -> anyhow::Result<()> {
     let trainer = session.trainer()?;
-    ensure_both(&trainer, &trainer.bot(&flags.bot)?, session.notes)?;
-    let chat_id = open_chat(&trainer, &flags)?;
+    let bot = trainer.bot(&flags.bot)?;
+    if let Some(chat_id) = &flags.chat {
+        check_chat(&trainer, &flags.bot, chat_id)?;
+    }
+    ensure_both(&trainer, &bot, session.notes)?;
     session.notes.say("Loading the models...");
     trainer.load_bot(&flags.bot)?;
+    let chat_id = match &flags.chat {
+        Some(chat_id) => chat_id.clone(),
+        None => trainer.new_chat(&flags.bot)?,
+    };
     let mut conversation = Conversation {
         interrupts: Interrupts::listen()?,
         trainer,
@@ -47,17 +54,14 @@ pub(crate) fn run(flags: ChatFlags, mut session: Session) -> anyhow::Result<()> 
     conversation.end(&questions, &session)
 }
 
-/// The chat named, which must be this bot's, or a new one.
-fn open_chat(trainer: &LongTrainer, flags: &ChatFlags) -> anyhow::Result<ChatId> {
-    let Some(chat_id) = &flags.chat else {
-        return Ok(trainer.new_chat(&flags.bot)?);
-    };
+/// The chat must be one with this bot: better known before the models are loaded.
+fn check_chat(trainer: &LongTrainer, bot_id: &BotId, chat_id: &ChatId) -> anyhow::Result<()> {
     let chat = trainer.chat(chat_id)?;
-    if chat.bot_id != flags.bot.as_str() {
-        let (bot_id, chat_id) = (flags.bot.to_string(), chat.chat_id);
-        return Err(CliError::ChatOfAnotherBot { bot_id, chat_id }.into());
+    if chat.bot_id == bot_id.as_str() {
+        return Ok(());
     }
-    Ok(chat_id.clone())
+    let (bot_id, chat_id) = (bot_id.to_string(), chat.chat_id);
+    Err(CliError::ChatOfAnotherBot { bot_id, chat_id }.into())
 }
 
 /// A chat at work.
@@ -96,29 +100,28 @@ impl Conversation {
             self.trainer
                 .stream_response(question, &self.flags.bot, &self.chat_id, options)?;
         let output = &mut session.output;
-        let outcome = answer::read(stream, &self.chat_id, &self.interrupts, |piece| {
-            output.piece(piece)
-        })?;
-        match outcome {
+        match answer::show(stream, &self.chat_id, &self.interrupts, output)? {
             Outcome::Answered(answer) => {
-                output.piece("\n\n")?;
+                output.line("")?;
                 answer::print_sources(output, &answer.sources)?;
                 output.line("")?;
                 answer::tell(&answer, session.notes);
             }
-            Outcome::Cancelled => {
-                output.line("")?;
-                session.notes.say("Stopped.");
-            }
+            Outcome::Cancelled => session.notes.say("Stopped."),
         }
         Ok(())
     }
 
+    /// A chat in which nothing was asked is not worth keeping.
     fn end(self, questions: &Questions, session: &Session) -> anyhow::Result<()> {
         let (bot, chat) = (&self.flags.bot, &self.chat_id);
-        session.notes.say(format_args!(
-            "Go on with: longtrainer chat {bot} --chat {chat}"
-        ));
+        if self.flags.chat.is_none() && self.trainer.chat(chat)?.turns == 0 {
+            self.trainer.delete_chat(chat)?;
+        } else {
+            session.notes.say(format_args!(
+                "Go on with: longtrainer chat {bot} --chat {chat}"
+            ));
+        }
         match (self.first_error, questions) {
             // Told already; a script learns of it by the exit code.
             (Some(error), Questions::Lines(_)) => {

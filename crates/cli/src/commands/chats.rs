@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::chat_name::AnyChatId;
 use crate::confirm;
-use crate::output::{Output, seconds};
+use crate::output::{Output, counted, seconds};
 use crate::session::Session;
 use crate::source_line::place;
 
@@ -202,7 +202,7 @@ fn delete(chat: &AnyChatId, yes: bool, session: &Session) -> anyhow::Result<()> 
         AnyChatId::Text(id) => trainer.chat(id)?,
         AnyChatId::Vision(id) => trainer.vision_chat(id)?,
     };
-    let what = format!("chat {chat} with {} turns", record.turns);
+    let what = format!("chat {chat} with {}", counted(record.turns, "turn"));
     confirm::deletion(&what, yes)?;
     match chat {
         AnyChatId::Text(id) => trainer.delete_chat(id)?,

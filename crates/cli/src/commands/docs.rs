@@ -7,6 +7,7 @@ use longtrainer::{BotId, LongTrainer};
 use serde_json::Value;
 
 use crate::error::CliError;
+use crate::output::counted;
 use crate::session::Session;
 use crate::source_line::place_of;
 
@@ -76,8 +77,9 @@ fn remove(flags: RemoveFlags, session: &Session) -> anyhow::Result<()> {
     };
     let chunks = trainer.remove_documents(&flags.bot, &ids)?;
     session.notes.say(format_args!(
-        "Removed {} documents ({chunks} passages)",
-        ids.len()
+        "Removed {} ({})",
+        counted(ids.len(), "document"),
+        counted(chunks, "passage")
     ));
     Ok(())
 }

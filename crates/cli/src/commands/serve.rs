@@ -11,7 +11,7 @@ use longtrainer::models::Role;
 use longtrainer_server::{Server, ServerOptions};
 
 use crate::model_files::ensure;
-use crate::notes::{self, Notes};
+use crate::notes::Notes;
 use crate::session::Session;
 
 /// How long work that has been given up may hold the end of the program up.
@@ -55,7 +55,7 @@ pub(crate) fn run(flags: ServeFlags, mut session: Session) -> anyhow::Result<()>
 fn fetch_models(trainer: &LongTrainer, notes: Notes) -> anyhow::Result<()> {
     for name in model_names(trainer)? {
         if let Err(error) = ensure(trainer.models(), &name, notes) {
-            notes::warn(error);
+            notes.warn(error);
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use longtrainer::BotId;
 
 use crate::commands::bot::tell_build;
 use crate::model_files::ensure_embedder;
+use crate::output::counted;
 use crate::session::Session;
 
 #[derive(Debug, Args)]
@@ -19,9 +20,11 @@ pub(crate) fn run(flags: TrainFlags, mut session: Session) -> anyhow::Result<()>
     let report = trainer.train_chats(&flags.bot)?;
     session.output.line(&report.message)?;
     if let Some(path) = &report.csv_path {
-        session
-            .output
-            .line(&format!("{} turns, {}", report.turns, path.display()))?;
+        session.output.line(&format!(
+            "{}, {}",
+            counted(report.turns, "turn"),
+            path.display()
+        ))?;
     }
     if let Some(build) = report.build {
         tell_build(build, session.notes);

@@ -28,10 +28,7 @@ fn bots_are_listed_oldest_first() {
     let world = World::new();
     let bots = [world.bot(), world.bot(), world.bot()];
     let listed = world.ok(&["bot", "list"]);
-    let ids: Vec<_> = listed
-        .lines()
-        .map(|line| line.split(' ').next().unwrap())
-        .collect();
+    let ids: Vec<_> = listed.lines().collect();
     assert_eq!(ids, bots);
     let json = world.json(&["bot", "list", "--json"]);
     assert_eq!(json[2]["bot_id"], bots[2]);

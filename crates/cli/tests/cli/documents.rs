@@ -27,7 +27,7 @@ fn files_are_stored_once_and_wait_for_a_build() {
     world.run(&add).expect(0, &["Added 3 documents"]);
     world
         .run(&add)
-        .expect(0, &["Added 0 documents; 3 were there already"]);
+        .expect(0, &["Added 0 documents; there already: 3"]);
     let documents = world.json(&["docs", "list", &bot, "--json"]);
     assert_eq!(documents.as_array().unwrap().len(), 3);
     assert_eq!(
@@ -59,7 +59,7 @@ fn the_good_files_of_a_folder_are_added_and_the_others_told() {
             "skipped",
             "song.mp3",
             "Added 2 documents",
-            "1 failed",
+            "failed: 1",
         ],
     );
     assert_eq!(sources(&world, &bot).len(), 2);
@@ -95,7 +95,7 @@ fn one_bad_file_keeps_no_other_out() {
     ];
     world
         .run(&add)
-        .expect(4, &["nowhere.txt", "empty.txt", "Added 1 documents"]);
+        .expect(4, &["nowhere.txt", "empty.txt", "Added 1 document;"]);
     assert_eq!(sources(&world, &bot).len(), 1);
 }
 
