@@ -10,6 +10,7 @@ use crate::build::vector_space;
 use crate::documents::Metadata;
 use crate::error::{Error, Result};
 use crate::ids::BotId;
+use crate::settings::check_num_k;
 use crate::trainer::{Inner, LongTrainer};
 
 /// A passage found for a question.
@@ -84,10 +85,11 @@ impl Inner {
         query: &str,
         num_k: Option<usize>,
     ) -> Result<Vec<RetrievedDocument>> {
+        let num_k = num_k.or(bot.settings.num_k).unwrap_or(self.defaults.num_k);
+        check_num_k(num_k)?;
         if bot.vector_space.is_none() {
             return Ok(Vec::new());
         }
-        let num_k = num_k.or(bot.settings.num_k).unwrap_or(self.defaults.num_k);
         let query = self.embed_query(bot_id, bot, query)?;
         match self.nearest(bot_id, &query, num_k) {
             // A document was removed after the search had found it. The index follows removals, so

@@ -297,6 +297,39 @@ fn unknown_ids_and_questions_without_text_are_errors() {
 }
 
 #[test]
+fn a_question_for_no_passage_or_for_too_many_is_refused() {
+    let world = World::new();
+    let bot = world.bot(&FACTS);
+    let chat = world.trainer.new_chat(&bot).unwrap();
+    for num_k in [0, 1001, usize::MAX] {
+        let asked = ResponseOptions {
+            num_k: Some(num_k),
+            ..options()
+        };
+        let error = world
+            .trainer
+            .get_response("Who?", &bot, &chat, asked)
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::InvalidSetting { name: "num_k", .. }),
+            "{error}"
+        );
+        let error = world.trainer.search(&bot, "Who?", Some(num_k)).unwrap_err();
+        assert!(
+            matches!(&error, Error::InvalidSetting { name: "num_k", .. }),
+            "{error}"
+        );
+    }
+    assert!(
+        world
+            .trainer
+            .get_chat_by_id(&chat, Order::Newest)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
 fn a_bot_that_was_never_built_says_so() {
     let world = World::new();
     let bot = world.trainer.initialize_bot_id().unwrap();
