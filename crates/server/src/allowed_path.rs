@@ -19,14 +19,19 @@ pub(crate) fn allowed_file(allow_dirs: &[PathBuf], path: &Path) -> Result<PathBu
     }
     let asked = std::path::absolute(path).map_err(|error| unreadable(path, &error))?;
     let file = asked.canonicalize();
-    let existing = file.as_ref().ok().cloned().or_else(|| deepest_existing(&asked));
+    let existing = file
+        .as_ref()
+        .ok()
+        .cloned()
+        .or_else(|| deepest_existing(&asked));
     if !existing.is_some_and(|existing| is_allowed(allow_dirs, &existing)) {
         return Err(ApiError::forbidden(format!(
             "{} is not in a directory that this server may read from (--allow-dir)",
             path.display()
         )));
     }
-    file.and_then(only_regular).map_err(|error| unreadable(path, &error))
+    file.and_then(only_regular)
+        .map_err(|error| unreadable(path, &error))
 }
 
 /// As much of a path as exists, resolved.
@@ -84,7 +89,11 @@ mod tests {
     fn a_file_inside_is_allowed_by_any_of_its_paths() {
         let root = folders();
         let file = root.path().join("allowed/in.txt").canonicalize().unwrap();
-        for path in ["allowed/in.txt", "allowed/./sub/../in.txt", "secret/../allowed/in.txt"] {
+        for path in [
+            "allowed/in.txt",
+            "allowed/./sub/../in.txt",
+            "secret/../allowed/in.txt",
+        ] {
             assert_eq!(ask(root.path(), path), Ok(file.clone()), "{path}");
         }
     }
@@ -108,8 +117,16 @@ mod tests {
     #[test]
     fn what_is_inside_but_no_file_is_the_askers_mistake() {
         let root = folders();
-        for path in ["allowed/missing.txt", "allowed/sub", "allowed/nowhere/../in.txt"] {
-            assert_eq!(ask(root.path(), path), Err(StatusCode::BAD_REQUEST), "{path}");
+        for path in [
+            "allowed/missing.txt",
+            "allowed/sub",
+            "allowed/nowhere/../in.txt",
+        ] {
+            assert_eq!(
+                ask(root.path(), path),
+                Err(StatusCode::BAD_REQUEST),
+                "{path}"
+            );
         }
     }
 

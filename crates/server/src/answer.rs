@@ -1,12 +1,15 @@
 //! One answer on its way from the facade to a client.
 //!
-//! The facade's stream stops the model when it is dropped and stores what had been said as a
-//! cancelled turn. So the client that leaves needs no code here: the runtime drops the response
-//! with its stream. When the server stops, the same is brought about by ending the stream early.
+//! A client that leaves needs little code here: the runtime drops the response with its stream, and
+//! that stops the model and stores what had been said as a cancelled turn. When the server stops,
+//! the same is brought about by ending the stream early. Either way the server waits for the turn
+//! to be stored before it ends.
 
 use futures_lite::StreamExt;
 use longtrainer::{Answer, BotId, ChatId, Chunk, ResponseStream};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::api_error::ApiError;
 use crate::state::AppState;
@@ -14,9 +17,10 @@ use crate::types::Question;
 
 /// An answer's pieces. It ends after [`Chunk::Done`] or the first error.
 pub(crate) struct AnswerStream {
-    chunks: ResponseStream,
+    /// `None` once it has ended.
+    chunks: Option<ResponseStream>,
     stop: CancellationToken,
-    ended: bool,
+    tasks: TaskTracker,
 }
 
 impl AnswerStream {
@@ -31,20 +35,27 @@ impl AnswerStream {
         let chunks = state
             .call(move |trainer| trainer.stream_response(&query, &bot_id, &chat_id, options))
             .await?;
-        Ok(Self { chunks, stop: state.stop_answers.clone(), ended: false })
+        Ok(Self {
+            chunks: Some(chunks),
+            stop: state.stop_answers.clone(),
+            tasks: state.tasks.clone(),
+        })
     }
 
     /// The next piece; `None` after the end.
     pub(crate) async fn next(&mut self) -> Option<Result<Chunk, ApiError>> {
-        if self.ended {
-            return None;
-        }
-        let next = match self.stop.run_until_cancelled(StreamExt::next(&mut self.chunks)).await {
-            None => Err(ApiError::stopping()),
+        let chunks = self.chunks.as_mut()?;
+        let next = match self.stop.run_until_cancelled(StreamExt::next(chunks)).await {
+            None => {
+                self.cancel();
+                Err(ApiError::stopping())
+            }
             Some(None) => Err(ApiError::broke_off()),
             Some(Some(chunk)) => chunk.map_err(ApiError::from),
         };
-        self.ended = matches!(next, Ok(Chunk::Done(_)) | Err(_));
+        if matches!(next, Ok(Chunk::Done(_)) | Err(_)) {
+            self.chunks = None;
+        }
         Some(next)
     }
 
@@ -56,5 +67,22 @@ impl AnswerStream {
             }
         }
         Err(ApiError::broke_off())
+    }
+
+    /// Stops the model, and has the server wait until the turn is stored. Without a runtime there
+    /// is no server to wait, and dropping the stream does the rest.
+    fn cancel(&mut self) {
+        if let Some(chunks) = self.chunks.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            self.tasks
+                .spawn_blocking_on(move || chunks.cancel(), &runtime);
+        }
+    }
+}
+
+impl Drop for AnswerStream {
+    fn drop(&mut self) {
+        self.cancel();
     }
 }

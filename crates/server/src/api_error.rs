@@ -22,7 +22,10 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self {
+            status,
+            detail: detail.into(),
+        }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -75,9 +78,19 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if self.status.is_server_error() {
-            tracing::warn!(status = self.status.as_u16(), detail = self.detail, "request failed");
+            tracing::warn!(
+                status = self.status.as_u16(),
+                detail = self.detail,
+                "request failed"
+            );
         }
-        (self.status, Json(ErrorBody { detail: self.detail })).into_response()
+        (
+            self.status,
+            Json(ErrorBody {
+                detail: self.detail,
+            }),
+        )
+            .into_response()
     }
 }
 
@@ -139,9 +152,18 @@ mod tests {
 
     #[test]
     fn causes_are_told_once() {
-        let io = Box::new(Link { text: "disk full", source: None });
-        let repeated = Box::new(Link { text: "cannot write a.csv", source: Some(io) });
-        let outer = Link { text: "cannot write a.csv", source: Some(repeated) };
+        let io = Box::new(Link {
+            text: "disk full",
+            source: None,
+        });
+        let repeated = Box::new(Link {
+            text: "cannot write a.csv",
+            source: Some(io),
+        });
+        let outer = Link {
+            text: "cannot write a.csv",
+            source: Some(repeated),
+        };
         assert_eq!(with_causes(&outer), "cannot write a.csv: disk full");
     }
 

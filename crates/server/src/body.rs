@@ -4,6 +4,7 @@
 //! asking for leave, which this server never gives. No body at all counts as `{}`, so that a route
 //! without required fields can be called without one.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -41,9 +42,21 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<JsonBody<T>, ApiError> {
-    serde_json::from_slice(bytes)
-        .map(JsonBody)
-        .map_err(|error| ApiError::unprocessable(format!("the request's body is refused: {error}")))
+    // A list would be taken for the fields in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(ApiError::unprocessable(
+            "the request's body must be a JSON object",
+        ));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let body = serde_path_to_error::deserialize(&mut json).map_err(refused)?;
+    json.end().map_err(refused)?;
+    Ok(JsonBody(body))
+}
+
+/// The reason, with the field and the place.
+fn refused(error: impl Display) -> ApiError {
+    ApiError::unprocessable(format!("the request's body is refused: {error}"))
 }
 
 async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
@@ -57,9 +70,9 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
                 format!("the request's body is larger than {limit} bytes"),
             ))
         }
-        Err(error) => {
-            Err(ApiError::bad_request(format!("the request's body could not be read: {error}")))
-        }
+        Err(error) => Err(ApiError::bad_request(format!(
+            "the request's body could not be read: {error}"
+        ))),
     }
 }
 
@@ -69,7 +82,10 @@ async fn drain(body: Body, limit: usize) {
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());

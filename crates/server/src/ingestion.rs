@@ -25,7 +25,11 @@ pub(crate) fn register(
     path: PathBuf,
 ) -> Result<(JobRecord, Ingestion), ApiError> {
     let job = trainer.create_job(&bot_id, KIND)?;
-    let ingestion = Ingestion { job_id: job.job_id.clone(), bot_id, path };
+    let ingestion = Ingestion {
+        job_id: job.job_id.clone(),
+        bot_id,
+        path,
+    };
     Ok((job, ingestion))
 }
 
@@ -33,7 +37,7 @@ impl Ingestion {
     /// Begins the work, or queues it behind others; returns at once.
     pub(crate) fn start(self, state: &AppState) {
         let state = state.clone();
-        state.jobs.clone().spawn(async move {
+        state.tasks.clone().spawn(async move {
             let job_id = self.job_id.clone();
             if let Err(error) = self.run(&state).await {
                 // The bot was deleted meanwhile, and the job with it, or the store is failing.
@@ -44,16 +48,23 @@ impl Ingestion {
 
     /// Does the work; an error is one of the record, not of the work.
     async fn run(self, state: &AppState) -> Result<(), ApiError> {
-        let Some(Ok(_permit)) =
-            state.stop_answers.run_until_cancelled(state.ingestions.acquire()).await
+        let Some(Ok(_permit)) = state
+            .stop_answers
+            .run_until_cancelled(state.ingestions.acquire())
+            .await
         else {
             // The server stops; the next start marks the job as failed.
             return Ok(());
         };
-        let Self { job_id, bot_id, path } = self;
+        let Self {
+            job_id,
+            bot_id,
+            path,
+        } = self;
         record(state, &job_id, JobStatus::Processing, None).await?;
-        let outcome =
-            state.call(move |trainer| trainer.add_document_from_path(&path, &bot_id)).await;
+        let outcome = state
+            .call(move |trainer| trainer.add_document_from_path(&path, &bot_id))
+            .await;
         match outcome {
             Ok(_) => record(state, &job_id, JobStatus::Success, None).await,
             Err(error) => record(state, &job_id, JobStatus::Failed, Some(error)).await,
@@ -70,7 +81,9 @@ async fn record(
     let job_id = job_id.to_owned();
     state
         .call(move |trainer| {
-            trainer.update_job(&job_id, status, error.as_ref().map(ApiError::detail)).map(drop)
+            trainer
+                .update_job(&job_id, status, error.as_ref().map(ApiError::detail))
+                .map(drop)
         })
         .await
 }

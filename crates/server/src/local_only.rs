@@ -43,8 +43,13 @@ fn check_loopback(host: &str) -> Result<(), ApiError> {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
     match name.parse::<std::net::IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
         Err(_) => name.eq_ignore_ascii_case("localhost"),
@@ -52,16 +57,23 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), ApiError> {
-    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let Some(origin) = headers.get(ORIGIN) else {
+        return Ok(());
+    };
     if origin.as_bytes() == format!("http://{host}").as_bytes() {
         return Ok(());
     }
-    Err(ApiError::forbidden("requests from web pages of another origin are refused"))
+    Err(ApiError::forbidden(
+        "requests from web pages of another origin are refused",
+    ))
 }
 
 /// A header's value; empty if it is missing, or is no text.
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -70,17 +82,30 @@ mod tests {
 
     #[test]
     fn loopback_names_are_known() {
-        for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8000", "127.9.9.9", "[::1]:8000"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:80",
+            "127.0.0.1:8000",
+            "127.9.9.9",
+            "[::1]:8000",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
     }
 
     #[test]
     fn every_other_name_is_foreign() {
-        for host in
-            ["", "evil.example", "localhost.evil.example:8000", "127.0.0.1.evil.example", "0.0.0.0",
-             "localhost@evil.example", "10.0.0.1:8000", "[::]:8000", "2130706433"]
-        {
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example:8000",
+            "127.0.0.1.evil.example",
+            "0.0.0.0",
+            "localhost@evil.example",
+            "10.0.0.1:8000",
+            "[::]:8000",
+            "2130706433",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -47,11 +47,16 @@ impl ServerOptions {
             return Err(Error::NotLoopback { host: self.host });
         }
         for path in &self.allow_dirs {
-            let metadata = std::fs::metadata(path)
-                .map_err(|source| Error::AllowedDirectory { path: path.clone(), source })?;
+            let metadata = std::fs::metadata(path).map_err(|source| Error::AllowedDirectory {
+                path: path.clone(),
+                source,
+            })?;
             if !metadata.is_dir() {
                 let source = std::io::Error::from(std::io::ErrorKind::NotADirectory);
-                return Err(Error::AllowedDirectory { path: path.clone(), source });
+                return Err(Error::AllowedDirectory {
+                    path: path.clone(),
+                    source,
+                });
             }
         }
         Ok(())
@@ -63,7 +68,11 @@ mod tests {
     use super::*;
 
     fn listening_on(host: &str) -> Result<()> {
-        ServerOptions { host: host.parse().unwrap(), ..ServerOptions::default() }.check()
+        ServerOptions {
+            host: host.parse().unwrap(),
+            ..ServerOptions::default()
+        }
+        .check()
     }
 
     #[test]
@@ -73,7 +82,10 @@ mod tests {
         }
         for host in ["0.0.0.0", "::", "192.168.1.5", "8.8.8.8"] {
             let error = listening_on(host).unwrap_err();
-            assert!(matches!(&error, Error::NotLoopback { .. }), "{host}: {error}");
+            assert!(
+                matches!(&error, Error::NotLoopback { .. }),
+                "{host}: {error}"
+            );
             assert!(error.to_string().contains(host), "{error}");
         }
     }
@@ -84,9 +96,15 @@ mod tests {
         let file = folder.path().join("a.txt");
         std::fs::write(&file, "a").unwrap();
         for path in [file, folder.path().join("missing")] {
-            let options = ServerOptions { allow_dirs: vec![path.clone()], ..Default::default() };
+            let options = ServerOptions {
+                allow_dirs: vec![path.clone()],
+                ..Default::default()
+            };
             let error = options.check().unwrap_err();
-            assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+            assert!(
+                error.to_string().contains(&path.display().to_string()),
+                "{error}"
+            );
         }
     }
 }

@@ -31,19 +31,30 @@ pub(crate) fn with_state(state: AppState) -> Router {
         .route("/bots/{bot_id}/documents/path", post(documents::add_path))
         .route("/bots/{bot_id}/documents/link", post(documents::add_link))
         .route("/bots/{bot_id}/documents/query", post(documents::add_query))
-        .route("/bots/{bot_id}/documents/{document_id}", delete(documents::delete))
+        .route(
+            "/bots/{bot_id}/documents/{document_id}",
+            delete(documents::delete),
+        )
         .route("/bots/{bot_id}/vectorstore", post(documents::search))
         .route("/bots/{bot_id}/jobs", get(jobs::list))
         .route("/jobs/{job_id}", get(jobs::show))
         .route("/bots/{bot_id}/chats", get(chats::list).post(chats::create))
         .route("/bots/{bot_id}/chats/{chat_id}", post(chats::ask))
-        .route("/chats/{chat_id}", get(chats::show).patch(chats::rename).delete(chats::delete))
+        .route(
+            "/chats/{chat_id}",
+            get(chats::show).patch(chats::rename).delete(chats::delete),
+        )
         .route("/bots/{bot_id}/train-chats", post(training::train))
         .route("/bots/{bot_id}/vision-chats", post(vision::create))
-        .route("/bots/{bot_id}/vision-chats/{vision_chat_id}", post(vision::ask))
+        .route(
+            "/bots/{bot_id}/vision-chats/{vision_chat_id}",
+            post(vision::ask),
+        )
         .route(
             "/vision-chats/{vision_chat_id}",
-            get(vision::show).patch(vision::rename).delete(vision::delete),
+            get(vision::show)
+                .patch(vision::rename)
+                .delete(vision::delete),
         )
         .fallback(fallback::unknown_route)
         .method_not_allowed_fallback(fallback::wrong_method)

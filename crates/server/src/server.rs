@@ -41,15 +41,27 @@ impl Server {
     pub async fn bind(trainer: LongTrainer, options: ServerOptions) -> Result<Self> {
         options.check()?;
         let wanted = SocketAddr::new(options.host, options.port);
-        let listen = |source| Error::Listen { address: wanted, source };
+        let listen = |source| Error::Listen {
+            address: wanted,
+            source,
+        };
         let listener = TcpListener::bind(wanted).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let failed =
-            trainer.fail_interrupted_jobs().map_err(|source| Error::Jobs { source })?;
+        let failed = trainer
+            .fail_interrupted_jobs()
+            .map_err(|source| Error::Jobs { source })?;
         if failed > 0 {
-            tracing::warn!(failed, "jobs that the last run left unfinished are marked as failed");
+            tracing::warn!(
+                failed,
+                "jobs that the last run left unfinished are marked as failed"
+            );
         }
-        Ok(Self { listener, address, trainer, options })
+        Ok(Self {
+            listener,
+            address,
+            trainer,
+            options,
+        })
     }
 
     /// Where it listens: `http://127.0.0.1:8000`.
@@ -113,12 +125,12 @@ impl Server {
 /// Cancels what still runs and waits until its end is stored.
 async fn finish(state: &AppState, mut serving: JoinHandle<std::io::Result<()>>) {
     state.stop_answers.cancel();
-    state.jobs.close();
+    state.tasks.close();
     let last_words = async {
         if !serving.is_finished() {
             let _ = (&mut serving).await;
         }
-        state.jobs.wait().await;
+        state.tasks.wait().await;
     };
     if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
         tracing::warn!("connections or jobs did not end in time and are dropped");

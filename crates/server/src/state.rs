@@ -21,8 +21,8 @@ pub(crate) struct AppState {
     pub(crate) options: Arc<ServerOptions>,
     /// Cancelled when answers that still run must end.
     pub(crate) stop_answers: CancellationToken,
-    /// The jobs at work.
-    pub(crate) jobs: TaskTracker,
+    /// What the server waits for before it ends: jobs, and cancelled turns that are being stored.
+    pub(crate) tasks: TaskTracker,
     /// Held by a job while it reads a file.
     pub(crate) ingestions: Arc<Semaphore>,
 }
@@ -33,7 +33,7 @@ impl AppState {
             trainer,
             options: Arc::new(options),
             stop_answers: CancellationToken::new(),
-            jobs: TaskTracker::new(),
+            tasks: TaskTracker::new(),
             ingestions: Arc::new(Semaphore::new(INGESTIONS_AT_ONCE)),
         }
     }
@@ -47,6 +47,8 @@ impl AppState {
         E: Into<ApiError> + Send + 'static,
     {
         let trainer = self.trainer.clone();
-        tokio::task::spawn_blocking(move || call(&trainer)).await?.map_err(Into::into)
+        tokio::task::spawn_blocking(move || call(&trainer))
+            .await?
+            .map_err(Into::into)
     }
 }

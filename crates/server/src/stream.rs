@@ -52,10 +52,14 @@ impl Form {
 /// The answer as chunks of plain text, once its first piece is there.
 pub(crate) async fn plain_text(mut answer: AnswerStream) -> Result<Response, ApiError> {
     let first = next_text(&mut answer).await.transpose()?;
-    let rest = unfold(answer, async |mut answer| Some((next_text(&mut answer).await?, answer)));
+    let rest = unfold(answer, async |mut answer| {
+        Some((next_text(&mut answer).await?, answer))
+    });
     let pieces = futures_lite::StreamExt::chain(futures_lite::stream::iter(first.map(Ok)), rest);
-    let headers =
-        [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (CACHE_CONTROL, "no-cache"),
+    ];
     Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
@@ -77,15 +81,27 @@ pub(crate) fn events(answer: AnswerStream) -> Response {
         let chunk = answer.next().await?;
         Some((Ok::<_, Infallible>(event(chunk)), answer))
     });
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+    Sse::new(events)
+        .keep_alive(KeepAlive::default())
+        .into_response()
 }
 
 fn event(chunk: Result<Chunk, ApiError>) -> Event {
     match chunk {
-        Ok(Chunk::Sources(found)) => named("sources", &SourcesEvent { sources: passages(found) }),
+        Ok(Chunk::Sources(found)) => named(
+            "sources",
+            &SourcesEvent {
+                sources: passages(found),
+            },
+        ),
         Ok(Chunk::Text(text)) => named("token", &TokenEvent { text }),
         Ok(Chunk::Done(answer)) => named("done", &AnswerBody::from(*answer)),
-        Err(error) => named("error", &ErrorBody { detail: error.detail().to_owned() }),
+        Err(error) => named(
+            "error",
+            &ErrorBody {
+                detail: error.detail().to_owned(),
+            },
+        ),
     }
 }
 
@@ -107,7 +123,10 @@ mod tests {
 
     #[test]
     fn events_are_for_those_who_accept_them() {
-        assert_eq!(wanted(false, "application/json, text/event-stream;q=0.9"), Form::Events);
+        assert_eq!(
+            wanted(false, "application/json, text/event-stream;q=0.9"),
+            Form::Events
+        );
         assert_eq!(wanted(true, "Text/Event-Stream"), Form::Events);
         assert_eq!(wanted(true, "*/*"), Form::PlainText);
         assert_eq!(wanted(false, "text/event-streams"), Form::Whole);

@@ -81,10 +81,14 @@ pub(crate) struct BuildRequest {
 impl BuildRequest {
     pub(crate) fn into_options(self) -> Result<BotOptions, ApiError> {
         if self.agent_mode == Some(true) {
-            return Err(ApiError::not_implemented("agent_mode: this version has no agents"));
+            return Err(ApiError::not_implemented(
+                "agent_mode: this version has no agents",
+            ));
         }
         if self.tools.is_some_and(|tools| !tools.is_empty()) {
-            return Err(ApiError::not_implemented("tools: this version has no tools"));
+            return Err(ApiError::not_implemented(
+                "tools: this version has no tools",
+            ));
         }
         Ok(BotOptions {
             prompt_template: self.prompt_template,
@@ -315,17 +319,27 @@ impl Question {
     /// Refuses what cannot be honoured; `streamed` tells whether the answer is to come in pieces.
     pub(crate) fn check(&self, streamed: bool) -> Result<(), ApiError> {
         if self.schema.is_some() && streamed {
-            return Err(ApiError::unprocessable("schema and stream cannot be used together"));
+            return Err(ApiError::unprocessable(
+                "schema and stream cannot be used together",
+            ));
         }
         if self.schema.is_some() {
-            return Err(ApiError::not_implemented("schema: this version gives text answers only"));
+            return Err(ApiError::not_implemented(
+                "schema: this version gives text answers only",
+            ));
         }
         check_web_search(self.web_search)
     }
 
     pub(crate) fn into_parts(self) -> (String, ResponseOptions) {
         let uploaded_files = sent_files(self.uploaded_files);
-        (self.query, ResponseOptions { uploaded_files, ..ResponseOptions::default() })
+        (
+            self.query,
+            ResponseOptions {
+                uploaded_files,
+                ..ResponseOptions::default()
+            },
+        )
     }
 }
 
@@ -343,20 +357,29 @@ impl VisionQuestion {
     pub(crate) fn into_parts(self) -> Result<(String, Vec<PathBuf>, ResponseOptions), ApiError> {
         check_web_search(self.web_search)?;
         let uploaded_files = sent_files(self.uploaded_files);
-        let options = ResponseOptions { uploaded_files, ..ResponseOptions::default() };
+        let options = ResponseOptions {
+            uploaded_files,
+            ..ResponseOptions::default()
+        };
         Ok((self.query, self.image_paths, options))
     }
 }
 
 fn check_web_search(wanted: bool) -> Result<(), ApiError> {
     match wanted {
-        true => Err(ApiError::not_implemented("web_search: this server does not search the web")),
+        true => Err(ApiError::not_implemented(
+            "web_search: this server does not search the web",
+        )),
         false => Ok(()),
     }
 }
 
 fn sent_files(files: Option<Vec<SentFile>>) -> Vec<UploadedFile> {
-    files.unwrap_or_default().into_iter().map(UploadedFile::from).collect()
+    files
+        .unwrap_or_default()
+        .into_iter()
+        .map(UploadedFile::from)
+        .collect()
 }
 
 /// A whole answer.
@@ -458,6 +481,10 @@ pub(crate) struct Trained {
 
 impl From<TrainReport> for Trained {
     fn from(report: TrainReport) -> Self {
-        Self { message: report.message, csv_path: report.csv_path, turns: report.turns }
+        Self {
+            message: report.message,
+            csv_path: report.csv_path,
+            turns: report.turns,
+        }
     }
 }

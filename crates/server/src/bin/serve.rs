@@ -32,7 +32,12 @@ struct Flags {
     #[arg(long, default_value_t = DEFAULT_PORT)]
     port: u16,
     /// Folder of bots, documents and chats [default: `longtrainer` in this user's data folder]
-    #[arg(long, value_name = "DIR", env = "LONGTRAINER_DATA", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "LONGTRAINER_DATA",
+        hide_env_values = true
+    )]
     data_dir: Option<PathBuf>,
     /// Folder of models [env: LONGTRAINER_MODELS=] [default: in this user's cache folder]
     #[arg(long, value_name = "DIR")]
@@ -41,7 +46,12 @@ struct Flags {
     #[arg(long)]
     offline: bool,
     /// Where models run: cpu, cuda, cuda:N, metal or auto
-    #[arg(long, default_value = "auto", env = "LONGTRAINER_DEVICE", hide_env_values = true)]
+    #[arg(
+        long,
+        default_value = "auto",
+        env = "LONGTRAINER_DEVICE",
+        hide_env_values = true
+    )]
     device: DeviceChoice,
     /// Let documents/path read files in this directory; may be given several times
     #[arg(long = "allow-dir", value_name = "DIR")]
@@ -120,7 +130,8 @@ fn address(text: &str) -> Result<IpAddr, String> {
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    text.parse().map_err(|_| "neither localhost nor an IP address".to_owned())
+    text.parse()
+        .map_err(|_| "neither localhost nor an IP address".to_owned())
 }
 
 fn start_log(verbose: u8) {

@@ -16,7 +16,9 @@ pub(crate) async fn create(
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<OfBot>, ApiError> {
     let bot_id = state.call(|trainer| trainer.initialize_bot_id()).await?;
-    Ok(Json(OfBot { bot_id: bot_id.into() }))
+    Ok(Json(OfBot {
+        bot_id: bot_id.into(),
+    }))
 }
 
 pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<BotList>, ApiError> {
@@ -28,7 +30,10 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     Ids(bot_id): Ids<BotId>,
 ) -> Result<Json<BotRecord>, ApiError> {
-    state.call(move |trainer| trainer.bot(&bot_id)).await.map(Json)
+    state
+        .call(move |trainer| trainer.bot(&bot_id))
+        .await
+        .map(Json)
 }
 
 pub(crate) async fn build(
@@ -52,7 +57,10 @@ pub(crate) async fn load(
 ) -> Result<Json<Done<OfBot>>, ApiError> {
     let id = bot_id.to_string();
     state.call(move |trainer| trainer.load_bot(&bot_id)).await?;
-    Ok(Json(Done { status: "ok", ids: OfBot { bot_id: id } }))
+    Ok(Json(Done {
+        status: "ok",
+        ids: OfBot { bot_id: id },
+    }))
 }
 
 pub(crate) async fn set_prompt(
@@ -64,7 +72,10 @@ pub(crate) async fn set_prompt(
     state
         .call(move |trainer| trainer.set_custom_prompt_template(&bot_id, &request.prompt_template))
         .await?;
-    Ok(Json(Done { status: "ok", ids: OfBot { bot_id: id } }))
+    Ok(Json(Done {
+        status: "ok",
+        ids: OfBot { bot_id: id },
+    }))
 }
 
 pub(crate) async fn delete(
@@ -72,6 +83,11 @@ pub(crate) async fn delete(
     Ids(bot_id): Ids<BotId>,
 ) -> Result<Json<Done<OfBot>>, ApiError> {
     let id = bot_id.to_string();
-    state.call(move |trainer| trainer.delete_chatbot(&bot_id)).await?;
-    Ok(Json(Done { status: "deleted", ids: OfBot { bot_id: id } }))
+    state
+        .call(move |trainer| trainer.delete_chatbot(&bot_id))
+        .await?;
+    Ok(Json(Done {
+        status: "deleted",
+        ids: OfBot { bot_id: id },
+    }))
 }

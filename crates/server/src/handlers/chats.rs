@@ -24,7 +24,9 @@ pub(crate) async fn create(
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<OfChat>, ApiError> {
     let chat_id = state.call(move |trainer| trainer.new_chat(&bot_id)).await?;
-    Ok(Json(OfChat { chat_id: chat_id.into() }))
+    Ok(Json(OfChat {
+        chat_id: chat_id.into(),
+    }))
 }
 
 pub(crate) async fn list(
@@ -95,6 +97,11 @@ pub(crate) async fn delete(
     Ids(chat_id): Ids<ChatId>,
 ) -> Result<Json<Done<OfChat>>, ApiError> {
     let id = chat_id.to_string();
-    state.call(move |trainer| trainer.delete_chat(&chat_id)).await?;
-    Ok(Json(Done { status: "deleted", ids: OfChat { chat_id: id } }))
+    state
+        .call(move |trainer| trainer.delete_chat(&chat_id))
+        .await?;
+    Ok(Json(Done {
+        status: "deleted",
+        ids: OfChat { chat_id: id },
+    }))
 }

@@ -31,7 +31,10 @@ pub(crate) async fn add_path(
         })
         .await?;
     ingestion.start(&state);
-    Ok(Json(JobBegun { job_id: job.job_id, status: job.status }))
+    Ok(Json(JobBegun {
+        job_id: job.job_id,
+        status: job.status,
+    }))
 }
 
 pub(crate) async fn add_link() -> ApiError {
@@ -66,9 +69,17 @@ pub(crate) async fn delete(
     Ids((bot_id, document_id)): Ids<(BotId, u64)>,
 ) -> Result<Json<Done<OfDocument>>, ApiError> {
     let id = bot_id.to_string();
-    let chunks =
-        state.call(move |trainer| trainer.remove_documents(&bot_id, &[document_id])).await?;
-    Ok(Json(Done { status: "deleted", ids: OfDocument { bot_id: id, document_id, chunks } }))
+    let chunks = state
+        .call(move |trainer| trainer.remove_documents(&bot_id, &[document_id]))
+        .await?;
+    Ok(Json(Done {
+        status: "deleted",
+        ids: OfDocument {
+            bot_id: id,
+            document_id,
+            chunks,
+        },
+    }))
 }
 
 pub(crate) async fn search(
@@ -76,7 +87,10 @@ pub(crate) async fn search(
     Ids(bot_id): Ids<BotId>,
     JsonBody(request): JsonBody<SearchRequest>,
 ) -> Result<Json<Passages>, ApiError> {
-    let found =
-        state.call(move |trainer| trainer.invoke_vectorstore(&bot_id, &request.query)).await?;
-    Ok(Json(Passages { documents: passages(found) }))
+    let found = state
+        .call(move |trainer| trainer.invoke_vectorstore(&bot_id, &request.query))
+        .await?;
+    Ok(Json(Passages {
+        documents: passages(found),
+    }))
 }

@@ -5,5 +5,8 @@ use axum::Json;
 use crate::types::Health;
 
 pub(crate) async fn show() -> Json<Health> {
-    Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+    Json(Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }

@@ -13,7 +13,10 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     Ids(job_id): Ids<String>,
 ) -> Result<Json<JobRecord>, ApiError> {
-    state.call(move |trainer| trainer.job(&job_id)).await.map(Json)
+    state
+        .call(move |trainer| trainer.job(&job_id))
+        .await
+        .map(Json)
 }
 
 pub(crate) async fn list(

@@ -15,6 +15,8 @@ pub(crate) async fn train(
     Ids(bot_id): Ids<BotId>,
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<Trained>, ApiError> {
-    let report = state.call(move |trainer| trainer.train_chats(&bot_id)).await?;
+    let report = state
+        .call(move |trainer| trainer.train_chats(&bot_id))
+        .await?;
     Ok(Json(report.into()))
 }

@@ -20,8 +20,12 @@ pub(crate) async fn create(
     Ids(bot_id): Ids<BotId>,
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<OfVisionChat>, ApiError> {
-    let chat_id = state.call(move |trainer| trainer.new_vision_chat(&bot_id)).await?;
-    Ok(Json(OfVisionChat { vision_chat_id: chat_id.into() }))
+    let chat_id = state
+        .call(move |trainer| trainer.new_vision_chat(&bot_id))
+        .await?;
+    Ok(Json(OfVisionChat {
+        vision_chat_id: chat_id.into(),
+    }))
 }
 
 pub(crate) async fn ask(
@@ -77,6 +81,11 @@ pub(crate) async fn delete(
     Ids(chat_id): Ids<VisionChatId>,
 ) -> Result<Json<Done<OfVisionChat>>, ApiError> {
     let id = chat_id.to_string();
-    state.call(move |trainer| trainer.delete_vision_chat(&chat_id)).await?;
-    Ok(Json(Done { status: "deleted", ids: OfVisionChat { vision_chat_id: id } }))
+    state
+        .call(move |trainer| trainer.delete_vision_chat(&chat_id))
+        .await?;
+    Ok(Json(Done {
+        status: "deleted",
+        ids: OfVisionChat { vision_chat_id: id },
+    }))
 }
