@@ -122,6 +122,9 @@ impl CliError {
             | Self::PromptFile { .. }
             | Self::Stdin { .. }
             | Self::FilesFailed { .. } => ErrorKind::InvalidInput,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                ErrorKind::InvalidInput
+            }
             Self::ModelsNotWhole { .. } => ErrorKind::Unavailable,
             Self::NoDataDir | Self::Io { .. } | Self::Interrupted => ErrorKind::Internal,
         }

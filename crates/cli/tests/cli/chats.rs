@@ -69,9 +69,12 @@ fn chats_are_listed_with_their_turns_text_chats_first() {
     let world = World::new();
     let (bot, chat, vision) = chats(&world, &["one", "two"]);
     let table = world.ok(&["chats", "list", &bot]);
-    let lines: Vec<_> = table.lines().collect();
-    assert!(lines[0].starts_with(&format!("{chat}  2")), "{table}");
-    assert!(lines[1].starts_with(&format!("{vision}  0")), "{table}");
+    let rows: Vec<Vec<_>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows[0][..2], [chat.as_str(), "2"], "{table}");
+    assert_eq!(rows[1][..2], [vision.as_str(), "0"], "{table}");
     let json = world.json(&["chats", "list", &bot, "--json"]);
     assert_eq!(json[0]["kind"], "text");
     assert_eq!(json[1]["chat_id"], vision);
