@@ -1,6 +1,11 @@
 //! What the end-to-end tests share: finding the real binaries, running them over a fresh data
 //! directory, and knowing whether the real models are here.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is a test crate")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test crate"
+)]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::path::{Path, PathBuf};
@@ -13,7 +18,10 @@ pub const MODELS: [&str; 2] = ["all-MiniLM-L6-v2", "SmolLM2-135M-Instruct-Q4_1"]
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// A binary of this workspace, built beside the test that asks.
@@ -21,7 +29,11 @@ pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
     let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is not built: run ./scripts/test", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built: run ./scripts/test",
+        path.display()
+    );
     path
 }
 
@@ -33,7 +45,10 @@ pub fn models_are_here() -> bool {
         return true;
     }
     let required = std::env::var_os("LONGTRAINER_REQUIRE_MODELS").is_some();
-    assert!(!required, "models {absent:?} are not here: run `longtrainer models pull`");
+    assert!(
+        !required,
+        "models {absent:?} are not here: run `longtrainer models pull`"
+    );
     eprintln!("skipped: models {absent:?} are not here (`longtrainer models pull` fetches them)");
     false
 }
@@ -56,7 +71,9 @@ pub struct Shell {
 
 impl Default for Shell {
     fn default() -> Self {
-        Self { data_dir: tempfile::tempdir().unwrap() }
+        Self {
+            data_dir: tempfile::tempdir().unwrap(),
+        }
     }
 }
 
@@ -64,7 +81,11 @@ impl Shell {
     /// The command, offline, with these arguments.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary("longtrainer"));
-        command.arg("--offline").arg("--data-dir").arg(self.data_dir.path()).args(args);
+        command
+            .arg("--offline")
+            .arg("--data-dir")
+            .arg(self.data_dir.path())
+            .args(args);
         command.stdin(Stdio::null()).env_remove("LONGTRAINER_DATA");
         command
     }
@@ -78,7 +99,10 @@ impl Shell {
     pub fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
     }
 
     /// Runs a command that must succeed and print JSON.

@@ -6,7 +6,10 @@ const QUESTION: &str = "How many seats does the parliament of Iceland have?";
 
 /// The example document, and the page on which the answer to `QUESTION` stands.
 fn example() -> (std::path::PathBuf, u64) {
-    (repository().join("examples/documents/island-countries.pdf"), 6)
+    (
+        repository().join("examples/documents/island-countries.pdf"),
+        6,
+    )
 }
 
 #[test]
@@ -22,8 +25,12 @@ fn a_pdf_is_read_once_and_found_by_meaning() {
     assert!(pages >= 10, "{pages} pages");
 
     let found = shell.json(&["search", &bot, QUESTION, "--json"]);
-    let places: Vec<_> =
-        found.as_array().unwrap().iter().map(|hit| hit["metadata"]["page"].clone()).collect();
+    let places: Vec<_> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["metadata"]["page"].clone())
+        .collect();
     assert!(places.contains(&page.into()), "{places:?}");
 
     shell.ok(&["add-doc", &bot, pdf.to_str().unwrap()]);
@@ -42,11 +49,21 @@ fn a_question_is_answered_with_sources_and_remembered() {
 
     let answer = shell.json(&["ask", &bot, QUESTION, "--json", "--max-tokens", "64"]);
 
-    assert!(answer["answer"].as_str().unwrap().contains("63"), "{answer}");
+    assert!(
+        answer["answer"].as_str().unwrap().contains("63"),
+        "{answer}"
+    );
     let sources = answer["sources"].as_array().unwrap();
     assert_eq!(sources.len(), 3);
-    assert!(sources.iter().any(|source| source["page"] == page), "{answer}");
-    assert!(sources.iter().all(|s| s["source"].as_str().unwrap().ends_with("countries.pdf")));
+    assert!(
+        sources.iter().any(|source| source["page"] == page),
+        "{answer}"
+    );
+    assert!(
+        sources
+            .iter()
+            .all(|s| s["source"].as_str().unwrap().ends_with("countries.pdf"))
+    );
 
     let chat = answer["chat_id"].as_str().unwrap();
     let turns = shell.json(&["chats", "show", chat, "--json"]);
@@ -54,7 +71,14 @@ fn a_question_is_answered_with_sources_and_remembered() {
     assert_eq!(turns[0]["answer"], answer["answer"]);
     assert_eq!(turns[0]["status"], "complete");
 
-    let next = shell.json(&["ask", &bot, "And which is its capital?", "--chat", chat, "--json"]);
+    let next = shell.json(&[
+        "ask",
+        &bot,
+        "And which is its capital?",
+        "--chat",
+        chat,
+        "--json",
+    ]);
     assert_eq!(next["history"]["included"], 1);
     let list = shell.json(&["chats", "list", &bot, "--json"]);
     assert!(list.to_string().contains(chat));
@@ -68,7 +92,11 @@ fn the_same_question_and_seed_get_the_same_answer() {
     let shell = Shell::default();
     let bot = shell.bot(&[&example().0]);
     let ask = |extra: &[&str]| {
-        let args = [&["ask", &bot, QUESTION, "--json", "--max-tokens", "24"], extra].concat();
+        let args = [
+            &["ask", &bot, QUESTION, "--json", "--max-tokens", "24"],
+            extra,
+        ]
+        .concat();
         shell.json(&args)["answer"].clone()
     };
     assert_eq!(ask(&[]), ask(&[]), "greedy");
@@ -83,14 +111,37 @@ fn past_answers_are_trained_on_once() {
     }
     let shell = Shell::default();
     let notes = shell.data_dir.path().join("notes.md");
-    std::fs::write(&notes, "# Herons\n\nHerons nest in tall trees near water.\n").unwrap();
+    std::fs::write(
+        &notes,
+        "# Herons\n\nHerons nest in tall trees near water.\n",
+    )
+    .unwrap();
     let bot = shell.bot(&[&notes]);
-    shell.json(&["ask", &bot, "Where do herons nest?", "--json", "--max-tokens", "32"]);
+    shell.json(&[
+        "ask",
+        &bot,
+        "Where do herons nest?",
+        "--json",
+        "--max-tokens",
+        "32",
+    ]);
 
-    assert!(shell.ok(&["train", &bot]).contains("Trainer updated with new chat history."));
+    assert!(
+        shell
+            .ok(&["train", &bot])
+            .contains("Trainer updated with new chat history.")
+    );
     let found = shell.json(&["search", &bot, "Where do herons nest?", "--json"]);
-    assert!(found.to_string().contains("Question: Where do herons nest?"));
-    assert!(shell.ok(&["train", &bot]).contains("No new chats found for training."));
+    assert!(
+        found
+            .to_string()
+            .contains("Question: Where do herons nest?")
+    );
+    assert!(
+        shell
+            .ok(&["train", &bot])
+            .contains("No new chats found for training.")
+    );
 }
 
 #[test]
@@ -103,10 +154,19 @@ fn every_documented_format_is_read() {
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("a.txt", "The otter sleeps afloat.");
     write("b.md", "# Foxes\n\nA fox hunts mice by sound.");
-    write("c.csv", "Bird,Nest\nheron,tall trees\nkingfisher,river banks\n");
-    write("d.html", "<title>Owls</title><script>no()</script><p>Owls turn their heads.</p>");
+    write(
+        "c.csv",
+        "Bird,Nest\nheron,tall trees\nkingfisher,river banks\n",
+    );
+    write(
+        "d.html",
+        "<title>Owls</title><script>no()</script><p>Owls turn their heads.</p>",
+    );
     write("e.json", "[{\"toad\": \"buries itself in winter\"}]");
-    write("f.jsonl", "{\"newt\": \"lives in ponds\"}\n{\"eel\": \"swims to the sea\"}\n");
+    write(
+        "f.jsonl",
+        "{\"newt\": \"lives in ponds\"}\n{\"eel\": \"swims to the sea\"}\n",
+    );
     write("g.xyz", "\u{0}\u{1}\u{2}");
     let bot = shell.bot(&[folder.path()]);
     let sources = |question: &str| {
@@ -121,7 +181,11 @@ fn every_documented_format_is_read() {
         ("What do toads do in winter?", "e.json"),
         ("Where does the eel swim?", "f.jsonl"),
     ] {
-        assert!(sources(question).ends_with(file), "{question}: {}", sources(question));
+        assert!(
+            sources(question).ends_with(file),
+            "{question}: {}",
+            sources(question)
+        );
     }
 }
 
@@ -137,8 +201,15 @@ fn retrieval_reaches_the_reference_values() {
     let file = file.into_string().unwrap();
     let measured = Shell::default().json(&["eval", "retrieval", &file, "--json"]);
     assert_eq!(measured["questions"], 705);
-    for (name, reference) in [("recall@1", 0.738), ("recall@3", 0.898), ("recall@10", 0.976)] {
+    for (name, reference) in [
+        ("recall@1", 0.738),
+        ("recall@3", 0.898),
+        ("recall@10", 0.976),
+    ] {
         let value = measured[name].as_f64().unwrap();
-        assert!((value - reference).abs() <= 0.01, "{name} is {value}, reference {reference}");
+        assert!(
+            (value - reference).abs() <= 0.01,
+            "{name} is {value}, reference {reference}"
+        );
     }
 }

@@ -18,7 +18,11 @@ impl Server {
     fn start(documents: &std::path::Path) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let (process, address) = spawn(&data_dir, documents);
-        Self { process, address, data_dir }
+        Self {
+            process,
+            address,
+            data_dir,
+        }
     }
 
     /// Ends the process without warning and starts another over the same directory.
@@ -30,12 +34,17 @@ impl Server {
 
     fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let (status, text) = self.call_text(method, path, body);
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        )
     }
 
     fn call_text(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address));
@@ -44,7 +53,10 @@ impl Server {
         }
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let mut response = agent.run(request.body(body).unwrap()).unwrap();
-        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+        (
+            response.status().as_u16(),
+            response.body_mut().read_to_string().unwrap(),
+        )
     }
 
     fn ok(&self, method: &str, path: &str, body: Option<Value>) -> Value {
@@ -94,8 +106,15 @@ fn the_documented_routes_do_the_main_job() {
     let mut server = Server::start(documents.path());
     assert_eq!(server.ok("GET", "/health", None)["status"], "ok");
 
-    let bot = server.ok("POST", "/bots", None)["bot_id"].as_str().unwrap().to_owned();
-    let job = server.ok("POST", &format!("/bots/{bot}/documents/path"), Some(json!({"path": notes})));
+    let bot = server.ok("POST", "/bots", None)["bot_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let job = server.ok(
+        "POST",
+        &format!("/bots/{bot}/documents/path"),
+        Some(json!({"path": notes})),
+    );
     let job = format!("/jobs/{}", job["job_id"].as_str().unwrap());
     let done = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -103,16 +122,27 @@ fn the_documented_routes_do_the_main_job() {
     });
     assert!(done, "{}", server.ok("GET", &job, None));
     server.ok("POST", &format!("/bots/{bot}/build"), Some(json!({})));
-    let found =
-        server.ok("POST", &format!("/bots/{bot}/vectorstore"), Some(json!({"query": "lighthouse"})));
-    assert!(found["documents"][0]["content"].as_str().unwrap().contains("Mary Field"));
+    let found = server.ok(
+        "POST",
+        &format!("/bots/{bot}/vectorstore"),
+        Some(json!({"query": "lighthouse"})),
+    );
+    assert!(
+        found["documents"][0]["content"]
+            .as_str()
+            .unwrap()
+            .contains("Mary Field")
+    );
 
     let chat = server.ok("POST", &format!("/bots/{bot}/chats"), None)["chat_id"].clone();
     let chat = chat.as_str().unwrap().to_owned();
     let ask = format!("/bots/{bot}/chats/{chat}");
     let question = json!({"query": "Who built the lighthouse?"});
     let answer = server.ok("POST", &ask, Some(question.clone()));
-    assert!(answer["answer"].as_str().unwrap().contains("Mary Field"), "{answer}");
+    assert!(
+        answer["answer"].as_str().unwrap().contains("Mary Field"),
+        "{answer}"
+    );
     let streamed = json!({"query": "Who built the lighthouse?", "stream": true});
     let (status, text) = server.call_text("POST", &ask, Some(streamed));
     assert_eq!(status, 200);
@@ -137,12 +167,16 @@ fn a_client_that_leaves_stops_the_answer() {
     }
     let documents = tempfile::tempdir().unwrap();
     let server = Server::start(documents.path());
-    let bot = server.ok("POST", "/bots", None)["bot_id"].as_str().unwrap().to_owned();
+    let bot = server.ok("POST", "/bots", None)["bot_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     server.ok("POST", &format!("/bots/{bot}/build"), Some(json!({})));
     let chat = server.ok("POST", &format!("/bots/{bot}/chats"), None)["chat_id"].clone();
     let chat = chat.as_str().unwrap().to_owned();
 
-    let body = json!({"query": "Tell a very long story about the sea.", "stream": true}).to_string();
+    let body =
+        json!({"query": "Tell a very long story about the sea.", "stream": true}).to_string();
     let mut socket = TcpStream::connect(&server.address).unwrap();
     write!(
         socket,

@@ -6,7 +6,10 @@
 //! ```sh
 //! cargo run --release -p longtrainer-benches --bin foundation
 //! ```
-#![allow(clippy::print_stdout, reason = "printing the table is what this program is for")]
+#![allow(
+    clippy::print_stdout,
+    reason = "printing the table is what this program is for"
+)]
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,12 +33,18 @@ struct Answered {
 fn main() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let trainer = LongTrainer::builder(dir.path())
-        .registry(RegistryOptions { offline: true, ..RegistryOptions::from_env() })
+        .registry(RegistryOptions {
+            offline: true,
+            ..RegistryOptions::from_env()
+        })
         .build()?;
     let bot = trainer.initialize_bot_id()?;
     trainer.add_document_from_path(Path::new(DOCUMENT), &bot)?;
-    let chunking =
-        BotOptions { chunk_size: Some(512), chunk_overlap: Some(0), ..BotOptions::default() };
+    let chunking = BotOptions {
+        chunk_size: Some(512),
+        chunk_overlap: Some(0),
+        ..BotOptions::default()
+    };
     trainer.create_bot(&bot, chunking)?;
     trainer.load_bot(&bot)?;
 
@@ -44,15 +53,27 @@ fn main() -> Result<()> {
         chunks = trainer.reindex(&bot, None, &mut |_| {})?.chunks;
         Ok::<_, longtrainer::Error>(())
     })?;
-    let search = median_time(RUNS, || trainer.invoke_vectorstore(&bot, QUESTION).map(drop))?;
-    trainer.create_bot(&bot, BotOptions {
-        chunk_size: Some(longtrainer::DEFAULT_CHUNKING.chunk_size),
-        chunk_overlap: Some(longtrainer::DEFAULT_CHUNKING.chunk_overlap),
-        ..BotOptions::default()
+    let search = median_time(RUNS, || {
+        trainer.invoke_vectorstore(&bot, QUESTION).map(drop)
     })?;
-    let answers = (0..RUNS).map(|_| answer(&trainer, &bot)).collect::<Result<Vec<_>>>()?;
+    trainer.create_bot(
+        &bot,
+        BotOptions {
+            chunk_size: Some(longtrainer::DEFAULT_CHUNKING.chunk_size),
+            chunk_overlap: Some(longtrainer::DEFAULT_CHUNKING.chunk_overlap),
+            ..BotOptions::default()
+        },
+    )?;
+    let answers = (0..RUNS)
+        .map(|_| answer(&trainer, &bot))
+        .collect::<Result<Vec<_>>>()?;
     let first_token = median(answers.iter().map(|answer| answer.first_token).collect());
-    let tokens_per_second = median(answers.iter().map(|answer| answer.tokens_per_second).collect());
+    let tokens_per_second = median(
+        answers
+            .iter()
+            .map(|answer| answer.tokens_per_second)
+            .collect(),
+    );
     let prompt_tokens = median(answers.iter().map(|answer| answer.prompt_tokens).collect());
 
     println!("| what | measured |");
@@ -61,22 +82,30 @@ fn main() -> Result<()> {
         "| build: split, embed, store, index ({chunks} chunks of 512 characters) | {:.0} texts/s |",
         chunks as f64 / embedding.as_secs_f64()
     );
-    println!("| search: embed a question, find 3 passages | {:.1} ms |", milliseconds(search));
+    println!(
+        "| search: embed a question, find 3 passages | {:.1} ms |",
+        milliseconds(search)
+    );
     println!(
         "| time to first token, prompt of {prompt_tokens} tokens | {:.2} s |",
         first_token.as_secs_f64()
     );
     println!("| decoding | {tokens_per_second} tokens/s |");
     if let Some(bytes) = peak_memory() {
-        println!("| peak memory, both models loaded | {} MB |", bytes / 1_000_000);
+        println!(
+            "| peak memory, both models loaded | {} MB |",
+            bytes / 1_000_000
+        );
     }
     Ok(())
 }
 
 fn answer(trainer: &LongTrainer, bot: &longtrainer::BotId) -> Result<Answered> {
     let chat = trainer.new_chat(bot)?;
-    let options =
-        ResponseOptions { max_tokens: Some(ANSWER_TOKENS), ..ResponseOptions::default() };
+    let options = ResponseOptions {
+        max_tokens: Some(ANSWER_TOKENS),
+        ..ResponseOptions::default()
+    };
     let usage = trainer.get_response(QUESTION, bot, &chat, options)?.usage;
     let after_first = usage.completion_tokens.saturating_sub(1) as f64;
     Ok(Answered {
