@@ -1,5 +1,11 @@
 //! What a person can get wrong, through the real binary: a clear error that names the thing, the
 //! right exit code, and nothing lost.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,10 @@
 //! The main job over a real PDF: read it, find in it, ask about it, remember, train.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
 
 use longtrainer_tests::{Shell, models_are_here, repository};
 

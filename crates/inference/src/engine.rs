@@ -147,12 +147,15 @@ impl<M: LanguageModel, T: TokenText> Worker<M, T> {
                     message: panic_message(panic.as_ref()),
                 },
             };
+            // Nobody listens once the stream was dropped, so a request that ended with it is no news.
+            if events.is_closed() && !matches!(error, Error::Panicked { .. }) {
+                continue;
+            }
             tracing::warn!(
                 model = self.name,
                 error = &error as &dyn std::error::Error,
                 "request failed"
             );
-            // Nobody listens when the stream was dropped meanwhile.
             let _ = events.try_send(Err(error));
         }
     }

@@ -1,4 +1,10 @@
 //! Bots, their documents, builds and settings, through the public door.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
 
 mod support;
 

@@ -1,4 +1,10 @@
 //! Questions, answers, history and what is stored of them, through the public door.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
 
 mod support;
 
@@ -399,7 +405,7 @@ fn chats_exist_from_the_start_and_can_be_named_and_deleted() {
     let world = world.restart();
     let list = world.trainer.list_chats(&bot).unwrap();
     assert_eq!(list.chat_ids, [first.clone(), second.clone()]);
-    assert_eq!(list.vision_chat_ids, [vision.clone()]);
+    assert_eq!(list.vision_chat_ids, std::slice::from_ref(&vision));
     assert!(
         world
             .trainer

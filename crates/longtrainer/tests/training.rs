@@ -1,4 +1,10 @@
 //! Training on past chats, through the public door.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //!
 //! A text is checked by `serde_json`, which is strict, and then read again by jaq, which keeps every
 //! digit of a number; its own reader alone would also take comments. Nesting is limited before,
-//! since jaq recurses. The expression runs under [`guard`](crate::guard). Of jq's functions those that
+//! since jaq recurses. The expression runs under [`guard`](mod@crate::guard). Of jq's functions those that
 //! reach outside the data are missing: `env`, `halt`, and what prints.
 
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ pub(crate) fn load(source: &Source<'_>, expression: &str) -> Result<Vec<Document
     Ok(documents)
 }
 
-/// One document for each line that is not blank, the value on it as [`load`] writes it with `.`.
+/// One document for each line that is not blank, the value on it as [`load()`] writes it with `.`.
 pub(crate) fn load_lines(source: &Source<'_>) -> Result<Vec<Document>> {
     let text = text::decode(source, None)?;
     let mut documents = Vec::new();
