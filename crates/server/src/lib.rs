@@ -24,6 +24,7 @@ mod shutdown;
 mod state;
 mod stream;
 mod types;
+mod whole_body;
 
 pub use error::{Error, Result};
 pub use options::{DEFAULT_BODY_LIMIT, DEFAULT_PORT, DEFAULT_SHUTDOWN_GRACE, ServerOptions};

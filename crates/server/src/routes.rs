@@ -1,7 +1,7 @@
 //! Every route, and what stands before all of them.
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
 use longtrainer::LongTrainer;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -12,6 +12,7 @@ use crate::handlers::{bots, chats, documents, fallback, health, jobs, training, 
 use crate::local_only::local_only;
 use crate::options::ServerOptions;
 use crate::state::AppState;
+use crate::whole_body::whole_body;
 
 /// The documented routes over `trainer`, for a program that brings its own listener. Requests must
 /// name a loopback host all the same.
@@ -58,6 +59,7 @@ pub(crate) fn with_state(state: AppState) -> Router {
         )
         .fallback(fallback::unknown_route)
         .method_not_allowed_fallback(fallback::wrong_method)
+        .layer(from_fn_with_state(state.clone(), whole_body))
         .layer(from_fn(local_only))
         .layer(CatchPanicLayer::custom(answer_to_panic))
         .layer(TraceLayer::new_for_http())

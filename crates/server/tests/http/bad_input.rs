@@ -1,7 +1,8 @@
 //! Requests that are wrong in themselves.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -103,6 +104,29 @@ fn a_body_over_the_limit_is_refused_and_the_client_hears_of_it() {
     let reason = server.post_raw(&ask, JSON, body.as_bytes()).refused(413);
     assert!(reason.contains("2097152"), "{reason}");
     assert!(server.turns(&chat).is_empty());
+}
+
+#[test]
+fn a_refused_request_leaves_its_connection_usable() {
+    let server = TestServer::start();
+    let mut client = TcpStream::connect(server.address).unwrap();
+    let body = json!({"query": "x".repeat(100_000)}).to_string();
+    for path in [format!("/bots/{NOBODY}/vectorstore"), "/nowhere".to_owned()] {
+        write!(
+            client,
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            server.address,
+            body.len()
+        )
+        .unwrap();
+        // A body that comes late, as from any client that sends the head first.
+        std::thread::sleep(Duration::from_millis(50));
+        client.write_all(body.as_bytes()).unwrap();
+        let mut answer = [0; 1024];
+        let read = client.read(&mut answer).unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 404"), "{path}");
+    }
 }
 
 #[test]
