@@ -42,7 +42,9 @@ impl Default for ServerOptions {
 
 impl ServerOptions {
     /// Refuses what would only show at the first request, or to somebody else's advantage.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// [`Server::bind`](crate::Server::bind) does it, too; a program may do it before it opens the
+    /// data directory.
+    pub fn check(&self) -> Result<()> {
         if !self.host.to_canonical().is_loopback() {
             return Err(Error::NotLoopback { host: self.host });
         }

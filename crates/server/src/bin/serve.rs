@@ -81,6 +81,7 @@ fn main() -> ExitCode {
 
 fn serve(flags: Flags) -> anyhow::Result<()> {
     let options = server_options(&flags);
+    options.check()?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let served = runtime.block_on(async {
         let server = Server::bind(open(flags)?, options).await?;
