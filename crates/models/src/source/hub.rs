@@ -214,14 +214,17 @@ impl<'a> HubFetcher<'a> {
         staging.join(self.repo().folder_name()).join("blobs")
     }
 
-    /// Address of a file, for messages.
+    /// Where a file is, for messages: its address on a hub of the user's choice, its place in the
+    /// repository on the client's own.
     fn url(&self, remote: &str) -> String {
-        let endpoint = self
-            .endpoint
-            .unwrap_or("https://huggingface.co")
-            .trim_end_matches('/');
         let HubSource { repo, revision, .. } = self.source;
-        format!("{endpoint}/{repo}/resolve/{revision}/{remote}")
+        match self.endpoint {
+            Some(endpoint) => {
+                let endpoint = endpoint.trim_end_matches('/');
+                format!("{endpoint}/{repo}/resolve/{revision}/{remote}")
+            }
+            None => format!("{repo}/{remote} at revision {revision}"),
+        }
     }
 }
 
