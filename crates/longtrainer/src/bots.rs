@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use longtrainer_store::{BotRecord, BotSettings, Chunking};
 
-use crate::build::{BuildProgress, BuildReport};
+use crate::build::{BuildProgress, BuildReport, vector_space};
 use crate::documents::{AddReport, Document};
 use crate::error::{Error, Result};
 use crate::ids::BotId;
@@ -212,26 +212,23 @@ impl LongTrainer {
         Ok(Some(chunking))
     }
 
-    /// Another embedding model is a decision with a cost, so it is never taken by the way.
+    /// Another embedding model is a decision with a cost, so it is never taken by the way. The same
+    /// weights under another name are no other model.
     fn check_vector_space(
         &self,
         bot_id: &BotId,
         bot: &BotRecord,
         settings: &BotSettings,
     ) -> Result<()> {
-        match (&bot.vector_space, &settings.embedding_model) {
-            (Some(space), Some(chosen))
-                if bot.settings.embedding_model != settings.embedding_model
-                    && *chosen != space.model =>
-            {
-                Err(Error::ReindexNeeded {
-                    bot_id: bot_id.clone(),
-                    stored: space.model.clone(),
-                    chosen: chosen.clone(),
-                })
-            }
-            _ => Ok(()),
+        if bot.vector_space.is_none() || bot.settings.embedding_model == settings.embedding_model {
+            return Ok(());
         }
+        let changed = BotRecord {
+            settings: settings.clone(),
+            ..bot.clone()
+        };
+        vector_space(bot_id, bot, self.inner.embedder_of(&changed)?.info())?;
+        Ok(())
     }
 
     /// Embeds all documents of a bot again, with another embedding model if one is named. Until it

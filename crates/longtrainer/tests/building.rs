@@ -261,6 +261,15 @@ fn another_embedding_model_needs_a_reindex_and_loses_nothing() {
     let error = trainer.create_bot(&bot, BotOptions::default()).unwrap_err();
     assert!(matches!(error, Error::ReindexNeeded { .. }), "{error}");
 
+    let settings = trainer.bot(&bot).unwrap().settings;
+    let chosen = BotOptions {
+        embedding_model: Some("other words".to_owned()),
+        ..BotOptions::default()
+    };
+    let error = trainer.create_bot(&bot, chosen).unwrap_err();
+    assert!(matches!(error, Error::ReindexNeeded { .. }), "{error}");
+    assert_eq!(trainer.bot(&bot).unwrap().settings, settings);
+
     let report = trainer
         .reindex(&bot, Some("other words"), &mut |_| {})
         .unwrap();
