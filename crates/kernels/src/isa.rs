@@ -19,9 +19,9 @@ pub const ISA_VARIABLE: &str = "LONGTRAINER_ISA";
 pub enum Isa {
     /// Plain Rust, vectorised by the compiler for the target's baseline (SSE2, NEON, ...).
     Scalar,
-    /// AVX2 and FMA: 8 floats at once.
+    /// AVX2, FMA and F16C: 8 floats at once.
     Avx2,
-    /// AVX-512 F, BW, DQ and VL: 16 floats at once.
+    /// AVX-512 F, BW, DQ, VL and VNNI: 16 floats at once, and dot products of bytes.
     Avx512,
 }
 
@@ -102,15 +102,28 @@ pub(crate) enum Supported {
     Avx512(HasAvx512),
 }
 
-/// Proof that the processor has AVX2 and FMA.
+/// Proof that the processor has AVX2, FMA and F16C.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HasAvx2(());
 
-/// Proof that the processor has AVX-512 F, BW, DQ and VL.
+/// Proof that the processor has AVX-512 F, BW, DQ, VL and VNNI, and all of [`HasAvx2`].
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HasAvx512(());
+
+/// Proof that the processor has AVX-512 BF16, besides all of [`HasAvx512`].
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HasBf16(());
+
+#[cfg(target_arch = "x86_64")]
+impl HasAvx512 {
+    /// The products of bfloat16, where the processor has them: not every AVX-512 machine does.
+    pub(crate) fn bf16(self) -> Option<HasBf16> {
+        is_x86_feature_detected!("avx512bf16").then_some(HasBf16(()))
+    }
+}
 
 impl Supported {
     /// The tier that the kernels of this process use.
@@ -121,11 +134,14 @@ impl Supported {
     /// Asks the processor for `isa`.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn new(isa: Isa) -> Option<Supported> {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
         let avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
         match isa {
             Isa::Scalar => Some(Supported::Scalar),
             Isa::Avx2 => avx2.then_some(Supported::Avx2(HasAvx2(()))),

@@ -6,9 +6,12 @@
 //! machine it is on. Every function is safe to call: lengths that do not fit together are an
 //! [`Error`], and no instruction runs that the processor has not announced.
 
+mod disjoint;
 mod distance;
 mod error;
 mod isa;
+mod simd;
+mod team;
 
 pub use distance::{
     inner_product, inner_product_table, inner_products, squared_l2, squared_l2_table, squared_l2s,
@@ -16,3 +19,4 @@ pub use distance::{
 };
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, Isa, IsaProblem, IsaSelection, isa_selection};
+pub use team::{Team, default_threads};
