@@ -1,4 +1,4 @@
-//! What can go wrong in a kernel: only that the caller's slices do not fit together.
+//! What can go wrong in a kernel: the caller's slices do not fit together, or weights are no numbers.
 
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,4 +27,63 @@ pub enum Error {
         /// Values received.
         received: usize,
     },
+    /// A row of a quantised matrix is not whole blocks.
+    #[error("rows of {columns} values are not whole blocks of {block}")]
+    Columns {
+        /// Values of a row.
+        columns: usize,
+        /// Values of a block.
+        block: usize,
+    },
+    /// A matrix has no such row.
+    #[error("there is no row {row} in a matrix of {rows} rows")]
+    Row {
+        /// The row asked for.
+        row: usize,
+        /// Rows of the matrix.
+        rows: usize,
+    },
+    /// A weight, or the scale of some weights, is infinite or not a number.
+    #[error("row {row} has values that are not finite numbers")]
+    NotFinite {
+        /// The row of the matrix.
+        row: usize,
+    },
+}
+
+/// Whole rows of whole blocks in `values`. A row of no columns allows no values.
+pub(crate) fn require_rows(
+    argument: &'static str,
+    values: &[f32],
+    columns: usize,
+    block: usize,
+) -> Result<usize> {
+    if !columns.is_multiple_of(block) {
+        return Err(Error::Columns { columns, block });
+    }
+    match values.len().checked_rem(columns) {
+        Some(0) => Ok(values.len() / columns),
+        None if values.is_empty() => Ok(0),
+        _ => Err(Error::PartialVector {
+            argument,
+            dimension: columns,
+            received: values.len(),
+        }),
+    }
+}
+
+/// An error unless the slice has this length.
+pub(crate) fn require_length(
+    argument: &'static str,
+    expected: usize,
+    received: usize,
+) -> Result<()> {
+    match received == expected {
+        true => Ok(()),
+        false => Err(Error::Length {
+            argument,
+            expected,
+            received,
+        }),
+    }
 }

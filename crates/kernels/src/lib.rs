@@ -6,10 +6,13 @@
 //! machine it is on. Every function is safe to call: lengths that do not fit together are an
 //! [`Error`], and no instruction runs that the processor has not announced.
 
+mod aligned;
 mod disjoint;
 mod distance;
 mod error;
 mod isa;
+mod linear;
+mod quantised;
 mod simd;
 mod team;
 
@@ -19,4 +22,6 @@ pub use distance::{
 };
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, Isa, IsaProblem, IsaSelection, isa_selection};
+pub use linear::{Linear, Matrix};
+pub use quantised::{BlockFormat, QuantisedMatrix, QuantisedRows};
 pub use team::{Team, default_threads};

@@ -18,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::error::require_length;
 use crate::isa::Supported;
 use crate::{Error, Result};
 
@@ -134,17 +135,6 @@ fn many_to_many<const L2: bool>(
     require_length("out", query_count.saturating_mul(row_count), out.len())?;
     fill::<L2>(cpu, queries, rows, dimension, out);
     Ok(())
-}
-
-fn require_length(argument: &'static str, expected: usize, received: usize) -> Result<()> {
-    match received == expected {
-        true => Ok(()),
-        false => Err(Error::Length {
-            argument,
-            expected,
-            received,
-        }),
-    }
 }
 
 /// Whole vectors in `values`; none has no components, so a dimension of 0 allows no values.

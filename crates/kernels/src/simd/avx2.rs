@@ -122,6 +122,20 @@ impl Simd for HasAvx2 {
     }
 
     #[inline(always)]
+    unsafe fn store_i8(self, to: *mut i8, value: __m256) {
+        // SAFETY: the caller promises room for 8 i8.
+        unsafe {
+            let words = _mm256_cvtps_epi32(value);
+            let (low, high) = (
+                _mm256_castsi256_si128(words),
+                _mm256_extracti128_si256::<1>(words),
+            );
+            let shorts = _mm_packs_epi32(low, high);
+            _mm_storel_epi64(to.cast(), _mm_packs_epi16(shorts, shorts));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_bf16(self, from: *const u16) -> __m256 {
         // SAFETY: the caller promises 8 u16.
         unsafe {

@@ -114,6 +114,12 @@ impl Simd for HasAvx512 {
     }
 
     #[inline(always)]
+    unsafe fn store_i8(self, to: *mut i8, value: __m512) {
+        // SAFETY: the caller promises room for 16 i8.
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(value))) }
+    }
+
+    #[inline(always)]
     unsafe fn load_bf16(self, from: *const u16) -> __m512 {
         // SAFETY: the caller promises 16 u16.
         unsafe {

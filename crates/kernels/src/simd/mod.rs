@@ -77,6 +77,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     ///
     /// `to` is valid for writes of `LANES` u16.
     unsafe fn store_f16(self, to: *mut u16, value: Self::F32);
+    /// Narrows whole numbers in -127 ..= 127 to bytes; others give some byte.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `LANES` i8.
+    unsafe fn store_i8(self, to: *mut i8, value: Self::F32);
     /// Widens bfloat16.
     ///
     /// # Safety

@@ -113,6 +113,15 @@ impl Simd for ScalarLanes {
     }
 
     #[inline(always)]
+    unsafe fn store_i8(self, to: *mut i8, value: Self::F32) {
+        // SAFETY: the caller promises room for LANES i8.
+        unsafe {
+            to.cast::<[i8; LANES]>()
+                .write_unaligned(value.map(|value| value as i8))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_bf16(self, from: *const u16) -> Self::F32 {
         // SAFETY: the caller promises LANES u16.
         let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
