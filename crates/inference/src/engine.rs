@@ -18,6 +18,7 @@ use std::thread::{self, JoinHandle};
 use async_channel::{Receiver, Sender};
 
 use crate::prompt::PromptBuilder;
+use crate::error::ComputeError;
 use crate::{Error, Result};
 
 pub(crate) use job::Job;
@@ -33,9 +34,10 @@ pub(crate) trait LanguageModel: Send + 'static {
     /// An empty cache.
     fn new_cache(&self) -> Self::Cache;
     /// Reads the middle of a prompt.
-    fn read(&self, tokens: &[u32], cache: &mut Self::Cache) -> candle_core::Result<()>;
+    fn read(&self, tokens: &[u32], cache: &mut Self::Cache) -> Result<(), ComputeError>;
     /// Reads tokens and returns the logits after the last.
-    fn forward(&self, tokens: &[u32], cache: &mut Self::Cache) -> candle_core::Result<Vec<f32>>;
+    fn forward(&self, tokens: &[u32], cache: &mut Self::Cache)
+    -> Result<Vec<f32>, ComputeError>;
 }
 
 /// Turns tokens into text and knows which of them end it.

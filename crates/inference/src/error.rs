@@ -8,6 +8,9 @@ use std::path::PathBuf;
 /// The result of every call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What the kernels or the tensor library said.
+pub(crate) type ComputeError = Box<dyn std::error::Error + Send + Sync>;
+
 /// What can go wrong with a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -121,14 +124,14 @@ pub enum Error {
         #[source]
         source: minijinja::Error,
     },
-    /// The tensor library refused an operation.
+    /// The kernels or the tensor library refused an operation.
     #[error("computing with model {model:?} failed")]
     Compute {
         /// The model.
         model: String,
         /// Which operation, and why.
         #[source]
-        source: candle_core::Error,
+        source: ComputeError,
     },
     /// A request hit a defect of this program. The model goes on with the next request.
     #[error("model {model:?} failed inside a step: {message}")]

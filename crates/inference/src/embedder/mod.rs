@@ -106,7 +106,7 @@ impl Embedder for BertEmbedder {
             .collect();
         let embedded = embedded.map_err(|source| Error::Compute {
             model: self.info.model.clone(),
-            source,
+            source: source.into(),
         })?;
         let mut vectors = vec![Vec::new(); texts.len()];
         for (batch, embedded) in batches.iter().zip(embedded) {

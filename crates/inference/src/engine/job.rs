@@ -8,6 +8,7 @@ use super::meter::Meter;
 use super::{LanguageModel, PREFILL_CHUNK, TokenText, Worker};
 use crate::answer_text::{AnswerText, Piece};
 use crate::sampling::Sampler;
+use crate::error::ComputeError;
 use crate::{Error, FinishReason, Generation, Result, Sampling, StreamItem};
 
 /// A request whose numbers were checked and whose prompt fits.
@@ -104,11 +105,10 @@ impl<M: LanguageModel, T: TokenText> Worker<M, T> {
         if logits.iter().all(|logit| logit.is_finite()) {
             return Ok(());
         }
-        let source = candle_core::Error::Msg("a logit is not a finite number".to_owned());
-        self.compute(Err(source))
+        self.compute(Err("a logit is not a finite number".into()))
     }
 
-    fn compute<V>(&self, result: candle_core::Result<V>) -> Result<V, End> {
+    fn compute<V>(&self, result: Result<V, ComputeError>) -> Result<V, End> {
         result.map_err(|source| {
             End::Failed(Error::Compute {
                 model: self.name.clone(),

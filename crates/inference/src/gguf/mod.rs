@@ -4,10 +4,12 @@
 //! tensor or the key, and because a hostile header must not reach arithmetic that trusts it.
 
 mod check;
+mod map;
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Seek};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
@@ -16,11 +18,23 @@ use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 
 use crate::{Error, Result};
 
+use map::FileMap;
+
 /// An open GGUF file.
 #[derive(Debug)]
 pub(crate) struct GgufFile {
     path: PathBuf,
     content: Content,
+    map: FileMap,
+}
+
+/// A tensor as it lies in the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawTensor<'file> {
+    /// How its values are written.
+    pub(crate) dtype: GgmlDType,
+    /// Its rows, one after another.
+    pub(crate) bytes: &'file [u8],
 }
 
 impl GgufFile {
@@ -39,9 +53,11 @@ impl GgufFile {
         check::header(path, &mut reader, metadata.len())?;
         reader.rewind().map_err(failed)?;
         let content = Content::read(&mut reader).map_err(|error| bad(path, error.to_string()))?;
+        let map = FileMap::new(reader.get_ref()).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             content,
+            map,
         })
     }
 
@@ -141,9 +157,16 @@ impl GgufFile {
         Some(info.shape.dims())
     }
 
-    /// Reads a tensor, which must have these dimensions. Opens the file anew, so that threads can
-    /// read side by side.
+    /// Reads a tensor, which must have these dimensions.
     pub(crate) fn tensor(&self, name: &str, dims: &[usize], device: &Device) -> Result<QTensor> {
+        let RawTensor { dtype, bytes } = self.raw_tensor(name, dims)?;
+        let storage = QStorage::from_data(Cow::Owned(bytes.to_vec()), device, dtype);
+        let tensor = storage.and_then(|storage| QTensor::new(storage, dims));
+        tensor.map_err(|error| self.bad_tensor(name, error.to_string()))
+    }
+
+    /// The bytes of a tensor, which must have these dimensions.
+    pub(crate) fn raw_tensor(&self, name: &str, dims: &[usize]) -> Result<RawTensor<'_>> {
         let Some(info) = self.content.tensor_infos.get(name) else {
             return Err(self.bad_tensor(name, "it is missing"));
         };
@@ -152,10 +175,18 @@ impl GgufFile {
             let problem = format!("its shape is {found:?}, but must be {dims:?}");
             return Err(self.bad_tensor(name, problem));
         }
-        let bytes = self.tensor_bytes(info.offset, found, info.ggml_dtype)?;
-        let storage = QStorage::from_data(Cow::Owned(bytes), device, info.ggml_dtype);
-        let tensor = storage.and_then(|storage| QTensor::new(storage, dims));
-        tensor.map_err(|error| self.bad_tensor(name, error.to_string()))
+        let bytes = self.map.bytes(self.range(name)).ok_or_else(|| {
+            self.bad_tensor(name, "its data lies outside the file")
+        })?;
+        Ok(RawTensor {
+            dtype: info.ggml_dtype,
+            bytes,
+        })
+    }
+
+    /// Gives the memory of a tensor's mapped pages back; they are read again if they are needed.
+    pub(crate) fn release(&self, name: &str) {
+        self.map.release(self.range(name));
     }
 
     #[cfg(test)]
@@ -163,20 +194,16 @@ impl GgufFile {
         self.content.metadata.insert(key.to_owned(), value);
     }
 
-    fn tensor_bytes(&self, offset: u64, dims: &[usize], dtype: GgmlDType) -> Result<Vec<u8>> {
-        let count: usize = dims.iter().product();
-        let mut bytes = vec![0; count / dtype.block_size() * dtype.type_size()];
-        let read = File::open(&self.path).and_then(|mut file| {
-            file.seek(SeekFrom::Start(self.content.tensor_data_offset + offset))?;
-            file.read_exact(&mut bytes)
-        });
-        match read {
-            Ok(()) => Ok(bytes),
-            Err(source) => Err(Error::Read {
-                path: self.path.clone(),
-                source,
-            }),
-        }
+    /// Where in the file a tensor's bytes are; empty if there is no such tensor.
+    fn range(&self, name: &str) -> Range<u64> {
+        let Some(info) = self.content.tensor_infos.get(name) else {
+            return 0..0;
+        };
+        let count: usize = info.shape.dims().iter().product();
+        let dtype = info.ggml_dtype;
+        let bytes = count / dtype.block_size() * dtype.type_size();
+        let start = self.content.tensor_data_offset + info.offset;
+        start..start + bytes as u64
     }
 
     fn missing(&self, key: &str) -> Error {

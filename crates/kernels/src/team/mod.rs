@@ -24,6 +24,8 @@ use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::disjoint::Disjoint;
+
 use region::{Board, Region};
 
 /// How long an idle thread spins before it lets others have its processor.
@@ -134,6 +136,29 @@ impl Team {
         region.work(0);
         drop(open);
         region.resume_panic();
+    }
+
+    /// Cuts rows of `width` values into runs of at least `least` rows and calls
+    /// `task(first row, values of the run)` for each, as [`run`](Self::run) does. A last partial row
+    /// belongs to no run.
+    pub fn for_rows<T: Send>(
+        &self,
+        values: &mut [T],
+        width: usize,
+        least: usize,
+        task: impl Fn(usize, &mut [T]) + Sync,
+    ) {
+        /// Runs a thread: enough that a late thread does not hold up the others.
+        const RUNS: usize = 4;
+        let rows = values.len().checked_div(width).unwrap_or(0);
+        let run = rows.div_ceil(self.threads() * RUNS).max(least).max(1);
+        let values = Disjoint::new(values);
+        self.run(rows.div_ceil(run), |index| {
+            let first = index * run;
+            let count = run.min(rows - first);
+            // SAFETY: each task takes its own rows, once.
+            task(first, unsafe { values.part(first * width, count * width) });
+        });
     }
 }
 

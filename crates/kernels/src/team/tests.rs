@@ -99,3 +99,18 @@ fn a_team_of_one_works_alone() {
         assert_eq!(done.into_inner(), 3);
     }
 }
+
+#[test]
+fn rows_are_cut_into_runs_that_cover_them() {
+    let team = Team::new(3).unwrap();
+    for (rows, width, least) in [(0, 4, 1), (1, 4, 1), (100, 3, 1), (100, 3, 64), (7, 0, 1)] {
+        let mut values = vec![0; rows * width];
+        team.for_rows(&mut values, width, least, |first, run| {
+            assert!(run.len() / width >= least.min(rows - first));
+            for (at, value) in run.iter_mut().enumerate() {
+                *value += first * width + at + 1;
+            }
+        });
+        assert!(values.iter().enumerate().all(|(at, value)| *value == at + 1));
+    }
+}

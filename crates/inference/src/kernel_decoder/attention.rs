@@ -1,0 +1,79 @@
+//! Causal self-attention in which several query heads share a key head (Ainslie et al. 2023).
+
+use longtrainer_kernels::{HeadRows, Rows, Team, causal_attention, rms_norm, rotate};
+
+use crate::Result;
+use crate::error::ComputeError;
+
+use super::cache::Step;
+use super::projection::Projection;
+use super::scratch::Scratch;
+use super::{Loader, RmsNorm};
+
+/// The attention of a block.
+#[derive(Debug)]
+pub(super) struct Attention {
+    query_key_value: Projection,
+    query_norm: Option<RmsNorm>,
+    key_norm: Option<RmsNorm>,
+    output: Projection,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+impl Attention {
+    /// Reads the four matrices, their biases and the norms of heads.
+    pub(super) fn load(loader: &Loader<'_>, name: &dyn Fn(&str) -> String) -> Result<Self> {
+        let config = loader.config;
+        let queries = config.heads * config.head_dim;
+        let keys = config.kv_heads * config.head_dim;
+        let (query, key, value) = (name("attn_q"), name("attn_k"), name("attn_v"));
+        let parts = [(query.as_str(), queries), (&key, keys), (&value, keys)];
+        let head_norm = |part: &str| {
+            let load = || loader.norm(&name(part), config.head_dim);
+            config.has_head_norms.then(load).transpose()
+        };
+        Ok(Self {
+            query_key_value: loader.projection(&parts, config.hidden)?,
+            query_norm: head_norm("attn_q_norm.weight")?,
+            key_norm: head_norm("attn_k_norm.weight")?,
+            output: loader.projection(&[(&name("attn_output"), config.hidden)], queries)?,
+            heads: config.heads,
+            kv_heads: config.kv_heads,
+            head_dim: config.head_dim,
+        })
+    }
+
+    /// From `normed` to `out`; the tokens' keys and values go into the cache of this block.
+    pub(super) fn forward(
+        &self,
+        team: &Team,
+        step: &mut Step<'_>,
+        block: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(), ComputeError> {
+        let Scratch {
+            normed,
+            joined,
+            inner,
+            out,
+            rows,
+            ..
+        } = scratch;
+        self.query_key_value.forward(team, normed, rows, joined)?;
+        self.norm_heads(joined)?;
+        self.rotate(team, step, joined)?;
+        let (queries, keys, values) = self.split(joined);
+        let cache = step.extend(block, keys, values)?;
+        inner.resize(queries.count() * self.heads * self.head_dim, 0.0);
+        let scale = 1.0 / (self.head_dim as f32).sqrt();
+        causal_attention(team, queries, cache, self.heads, scale, None, inner)?;
+        self.output.forward(team, inner, rows, out)
+    }
+
+    /// Values of a token's queries, keys and values together.
+    fn stride(&self) -> usize {
+        self.query_key_value.outputs()
+    }
+}

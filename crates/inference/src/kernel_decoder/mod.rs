@@ -1,0 +1,250 @@
+//! A llama-family decoder on the processor, over our own kernels.
+//!
+//! The same models as [`crate::decoder`], which runs them through Candle and is the reference in the
+//! tests. Here weights stay quantised, repacked for the processor's integer products; activations
+//! are plain slices in buffers that a model keeps; keys and values are cached in half precision. A
+//! step is a list of calls into the kernels, each shared out over the threads of one team.
+
+mod attention;
+mod cache;
+mod feed_forward;
+mod projection;
+mod scratch;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use longtrainer_kernels::{Team, add, rms_norm};
+
+use crate::Result;
+use crate::decoder::{DecoderConfig, Rotary, Weights};
+use crate::error::ComputeError;
+use crate::gguf::GgufFile;
+
+use attention::Attention;
+pub(crate) use cache::DecoderCache;
+use cache::Step;
+use feed_forward::FeedForward;
+use projection::Projection;
+use scratch::Scratch;
+
+/// Rows that are worth a task of their own in element-wise work.
+pub(self) const ROWS_A_TASK: usize = 4;
+
+/// The decoder. Its weights never change; what a request adds is in its [`DecoderCache`].
+#[derive(Debug)]
+pub(crate) struct KernelDecoder {
+    config: DecoderConfig,
+    team: Arc<Team>,
+    embedding: Projection,
+    rotary: Rotary,
+    blocks: Vec<Block>,
+    output_norm: RmsNorm,
+    /// `None` where the logits use the embedding again.
+    output: Option<Projection>,
+    scratch: RefCell<Scratch>,
+}
+
+#[derive(Debug)]
+struct Block {
+    attention_norm: RmsNorm,
+    attention: Attention,
+    feed_forward_norm: RmsNorm,
+    feed_forward: FeedForward,
+}
+
+/// Root mean square norm (Zhang and Sennrich 2019).
+#[derive(Debug)]
+struct RmsNorm {
+    scale: Vec<f32>,
+    epsilon: f32,
+}
+
+impl KernelDecoder {
+    /// Reads the weights of a file.
+    pub(crate) fn from_gguf(file: &GgufFile, team: Arc<Team>) -> Result<Self> {
+        let config = DecoderConfig::from_gguf(file)?;
+        let weights = Weights::new(file, &candle_core::Device::Cpu);
+        let loader = Loader {
+            config: &config,
+            weights: &weights,
+            team: &team,
+        };
+        let decoder = Self {
+            embedding: loader.projection(&[("token_embd", config.vocabulary)], config.hidden)?,
+            rotary: Rotary::load(&config, &weights)?,
+            blocks: (0..config.blocks)
+                .map(|index| Block::load(&loader, index))
+                .collect::<Result<_>>()?,
+            output_norm: loader.norm("output_norm.weight", config.hidden)?,
+            output: weights
+                .has("output.weight")
+                .then(|| loader.projection(&[("output", config.vocabulary)], config.hidden))
+                .transpose()?,
+            scratch: RefCell::default(),
+            team: Arc::clone(&team),
+            config: config.clone(),
+        };
+        weights.check_all_used()?;
+        Ok(decoder)
+    }
+
+    /// What the file says of the model.
+    pub(crate) fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// An empty cache for one request.
+    pub(crate) fn new_cache(&self) -> DecoderCache {
+        DecoderCache::new(&self.config)
+    }
+
+    /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
+    pub(crate) fn forward(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<Vec<f32>, ComputeError> {
+        self.logits(tokens, cache, tokens.len().saturating_sub(1))
+    }
+
+    /// Reads tokens for the cache alone: nobody needs logits in the middle of a prompt.
+    pub(crate) fn read(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<(), ComputeError> {
+        self.pass(tokens, cache, &mut self.scratch.borrow_mut())
+    }
+
+    /// Reads tokens and returns the logits after those from number `first` on: (tokens, vocabulary).
+    pub(crate) fn logits(
+        &self,
+        tokens: &[u32],
+        cache: &mut DecoderCache,
+        first: usize,
+    ) -> Result<Vec<f32>, ComputeError> {
+        let mut scratch = self.scratch.borrow_mut();
+        self.pass(tokens, cache, &mut scratch)?;
+        let Scratch {
+            states,
+            normed,
+            rows,
+            ..
+        } = &mut *scratch;
+        let states = &states[first * self.config.hidden..];
+        self.output_norm.forward(&self.team, states, normed)?;
+        let output = self.output.as_ref().unwrap_or(&self.embedding);
+        let mut logits = Vec::new();
+        output.forward(&self.team, normed, rows, &mut logits)?;
+        Ok(logits)
+    }
+
+    /// One pass through the blocks; leaves the hidden states in the scratch. If it fails, the cache
+    /// is as it was.
+    fn pass(&self, tokens: &[u32], cache: &mut DecoderCache, scratch: &mut Scratch) -> Result<(), ComputeError> {
+        let mut step = cache.step(tokens.len(), &self.rotary)?;
+        self.look_up(tokens, &mut scratch.states)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            block.forward(&self.team, &mut step, index, scratch)?;
+        }
+        step.finish();
+        Ok(())
+    }
+
+    fn look_up(&self, tokens: &[u32], states: &mut Vec<f32>) -> Result<(), ComputeError> {
+        let hidden = self.config.hidden;
+        states.resize(tokens.len() * hidden, 0.0);
+        for (token, state) in tokens.iter().zip(states.chunks_exact_mut(hidden)) {
+            self.embedding.row(*token as usize, state)?;
+        }
+        Ok(())
+    }
+}
+
+/// What reading the parts of a model takes.
+#[derive(Clone, Copy)]
+struct Loader<'load> {
+    config: &'load DecoderConfig,
+    weights: &'load Weights<'load>,
+    team: &'load Team,
+}
+
+impl Loader<'_> {
+    fn norm(&self, name: &str, width: usize) -> Result<RmsNorm> {
+        Ok(RmsNorm {
+            scale: self.weights.vector(name, width)?,
+            epsilon: self.config.norm_epsilon,
+        })
+    }
+
+    /// Linear maps of one input: names without `.weight` and widths of outputs.
+    fn projection(&self, parts: &[(&str, usize)], inputs: usize) -> Result<Projection> {
+        Projection::load(self.weights, self.team, parts, inputs)
+    }
+}
+
+impl Block {
+    fn load(loader: &Loader<'_>, index: usize) -> Result<Self> {
+        let name = |part: &str| format!("blk.{index}.{part}");
+        let hidden = loader.config.hidden;
+        Ok(Self {
+            attention_norm: loader.norm(&name("attn_norm.weight"), hidden)?,
+            attention: Attention::load(loader, &name)?,
+            feed_forward_norm: loader.norm(&name("ffn_norm.weight"), hidden)?,
+            feed_forward: FeedForward::load(loader, &name)?,
+        })
+    }
+
+    fn forward(
+        &self,
+        team: &Team,
+        step: &mut Step<'_>,
+        index: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(), ComputeError> {
+        self.attention_norm.forward(team, &scratch.states, &mut scratch.normed)?;
+        self.attention.forward(team, step, index, scratch)?;
+        add_rows(team, &mut scratch.states, &scratch.out, self.width())?;
+        self.feed_forward_norm.forward(team, &scratch.states, &mut scratch.normed)?;
+        self.feed_forward.forward(team, scratch)?;
+        add_rows(team, &mut scratch.states, &scratch.out, self.width())?;
+        Ok(())
+    }
+
+    fn width(&self) -> usize {
+        self.attention_norm.scale.len()
+    }
+}
+
+impl RmsNorm {
+    /// Norms rows of as many values as the scale has.
+    fn forward(&self, team: &Team, input: &[f32], out: &mut Vec<f32>) -> Result<(), ComputeError> {
+        let width = self.scale.len();
+        out.resize(input.len(), 0.0);
+        try_rows(team, out, width, |first, out| {
+            let input = &input[first * width..first * width + out.len()];
+            rms_norm(input, &self.scale, self.epsilon, out)
+        })
+    }
+}
+
+/// Adds `addition` to `states`, both of rows of `width`.
+fn add_rows(team: &Team, states: &mut [f32], addition: &[f32], width: usize) -> Result<(), ComputeError> {
+    try_rows(team, states, width, |first, states| {
+        add(states, &addition[first * width..first * width + states.len()])
+    })
+}
+
+/// [`Team::for_rows`] for work that can be refused; the first refusal is the result.
+fn try_rows(
+    team: &Team,
+    values: &mut [f32],
+    width: usize,
+    task: impl Fn(usize, &mut [f32]) -> longtrainer_kernels::Result<()> + Sync,
+) -> Result<(), ComputeError> {
+    let failure = std::sync::OnceLock::new();
+    team.for_rows(values, width, ROWS_A_TASK, |first, run| {
+        if let Err(error) = task(first, run) {
+            let _ = failure.set(error);
+        }
+    });
+    match failure.into_inner() {
+        None => Ok(()),
+        Some(error) => Err(error.into()),
+    }
+}
