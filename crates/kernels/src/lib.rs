@@ -1,22 +1,32 @@
 //! SIMD compute for Longtrainer: the arithmetic that everything above waits for.
 //!
 //! Each family of operations has its own folder with one file per instruction set and the scalar
-//! version as the truth; so far there is one, `distance`. Which instruction set runs is decided
+//! version as the truth, or is written once against the vectors of `simd`. Which instruction set runs is decided
 //! once, at run time, in `isa`: a binary built anywhere runs everywhere at the speed of the
 //! machine it is on. Every function is safe to call: lengths that do not fit together are an
 //! [`Error`], and no instruction runs that the processor has not announced.
 
+mod activation;
 mod disjoint;
 mod distance;
 mod error;
 mod isa;
+mod lanes;
+mod norm;
+mod rotary;
+mod shape;
 mod simd;
 mod team;
 
+pub use activation::{
+    add_rows_gelu, gelu, gelu_tanh, gelu_tanh_product, relu, silu_product, softmax,
+};
 pub use distance::{
     inner_product, inner_product_table, inner_products, squared_l2, squared_l2_table, squared_l2s,
     squared_norm,
 };
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, Isa, IsaProblem, IsaSelection, isa_selection};
+pub use norm::{add, add_rows, layer_norm, rms_norm};
+pub use rotary::{HeadRows, RotaryLayout, rotate};
 pub use team::{Team, default_threads};
