@@ -12,6 +12,7 @@ mod embedder;
 mod engine;
 mod error;
 mod gguf;
+mod kernel_decoder;
 mod message;
 mod prompt;
 mod sampling;

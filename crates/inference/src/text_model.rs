@@ -7,7 +7,9 @@ use std::time::Instant;
 use crate::decoder::{Decoder, KvCache};
 use crate::device::SelectedDevice;
 use crate::engine::{Engine, Job, LanguageModel};
+use crate::error::ComputeError;
 use crate::gguf::GgufFile;
+use crate::kernel_decoder::{DecoderCache, KernelDecoder};
 use crate::prompt::PromptBuilder;
 use crate::{
     Error, GenerateRequest, Message, Result, TextModel, TextModelInfo, TextStream, sampling,
@@ -129,12 +131,28 @@ impl LanguageModel for Decoder {
         Decoder::new_cache(self)
     }
 
-    fn read(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<()> {
-        Decoder::read(self, tokens, cache)
+    fn read(&self, tokens: &[u32], cache: &mut KvCache) -> Result<(), ComputeError> {
+        Ok(Decoder::read(self, tokens, cache)?)
     }
 
-    fn forward(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<Vec<f32>> {
-        Decoder::forward(self, tokens, cache)
+    fn forward(&self, tokens: &[u32], cache: &mut KvCache) -> Result<Vec<f32>, ComputeError> {
+        Ok(Decoder::forward(self, tokens, cache)?)
+    }
+}
+
+impl LanguageModel for KernelDecoder {
+    type Cache = DecoderCache;
+
+    fn new_cache(&self) -> DecoderCache {
+        KernelDecoder::new_cache(self)
+    }
+
+    fn read(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<(), ComputeError> {
+        KernelDecoder::read(self, tokens, cache)
+    }
+
+    fn forward(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<Vec<f32>, ComputeError> {
+        KernelDecoder::forward(self, tokens, cache)
     }
 }
 

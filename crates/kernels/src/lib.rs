@@ -1,21 +1,29 @@
 //! SIMD compute for Longtrainer: the arithmetic that everything above waits for.
 //!
 //! Each family of operations has its own folder with one file per instruction set and the scalar
-//! version as the truth; so far there is one, `distance`. Which instruction set runs is decided
-//! once, at run time, in `isa`: a binary built anywhere runs everywhere at the speed of the
-//! machine it is on. Every function is safe to call: lengths that do not fit together are an
+//! version as the truth, or is written once against the vectors of `simd`. Which instruction set
+//! runs is decided once, at run time, in `isa`: a binary built anywhere runs everywhere at the speed
+//! of the machine it is on. Every function is safe to call: lengths that do not fit together are an
 //! [`Error`], and no instruction runs that the processor has not announced.
 
+mod activation;
 mod aligned;
 mod disjoint;
 mod distance;
 mod error;
 mod isa;
+mod lanes;
 mod linear;
+mod norm;
 mod quantised;
+mod rotary;
+mod shape;
 mod simd;
 mod team;
 
+pub use activation::{
+    add_rows_gelu, gelu, gelu_tanh, gelu_tanh_product, relu, silu_product, softmax,
+};
 pub use distance::{
     inner_product, inner_product_table, inner_products, squared_l2, squared_l2_table, squared_l2s,
     squared_norm,
@@ -23,5 +31,7 @@ pub use distance::{
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, Isa, IsaProblem, IsaSelection, isa_selection};
 pub use linear::{Linear, Matrix};
+pub use norm::{add, add_rows, layer_norm, rms_norm};
 pub use quantised::{BlockFormat, QuantisedMatrix, QuantisedRows};
+pub use rotary::{HeadRows, RotaryLayout, rotate};
 pub use team::{Team, default_threads};

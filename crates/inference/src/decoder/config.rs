@@ -1,48 +1,41 @@
 //! The shape of a decoder, from the metadata of a GGUF file, checked once.
 
+use longtrainer_kernels::RotaryLayout;
+
 use crate::Result;
 use crate::gguf::GgufFile;
 
 const SUPPORTED: &str = "llama (Llama, SmolLM2, Mistral), qwen2, qwen3";
 
-/// How the two halves of a rotary pair lie in a head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RotaryLayout {
-    /// Side by side: 0 with 1, 2 with 3. GGUF files of llama models are stored for it.
-    Interleaved,
-    /// Half a head apart.
-    Halves,
-}
-
 /// The shape of a decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct DecoderConfig {
     /// Blocks, one after the other.
-    pub(super) blocks: usize,
+    pub(crate) blocks: usize,
     /// Width of the hidden state.
-    pub(super) hidden: usize,
+    pub(crate) hidden: usize,
     /// Width inside the feed-forward part.
-    pub(super) feed_forward: usize,
+    pub(crate) feed_forward: usize,
     /// Query heads.
-    pub(super) heads: usize,
+    pub(crate) heads: usize,
     /// Key and value heads; each serves `heads / kv_heads` query heads.
-    pub(super) kv_heads: usize,
+    pub(crate) kv_heads: usize,
     /// Width of a head.
-    pub(super) head_dim: usize,
+    pub(crate) head_dim: usize,
     /// Tokens in the vocabulary.
     pub(crate) vocabulary: usize,
     /// Tokens that prompt and answer may have together.
     pub(crate) context_length: usize,
     /// Added to the mean square in a norm.
-    pub(super) norm_epsilon: f32,
+    pub(crate) norm_epsilon: f32,
     /// Base of the rotary frequencies.
-    pub(super) rotary_base: f32,
+    pub(crate) rotary_base: f32,
     /// Positions are divided by this (linear scaling).
-    pub(super) rotary_scale: f32,
-    /// How rotary pairs lie.
-    pub(super) rotary_layout: RotaryLayout,
+    pub(crate) rotary_scale: f32,
+    /// How rotary pairs lie: side by side in GGUF files of llama models, half a head apart in others.
+    pub(crate) rotary_layout: RotaryLayout,
     /// Whether each head's queries and keys are normed.
-    pub(super) has_head_norms: bool,
+    pub(crate) has_head_norms: bool,
 }
 
 impl DecoderConfig {

@@ -26,8 +26,8 @@ pub(crate) use config::DecoderConfig;
 use feed_forward::FeedForward;
 use norm::RmsNorm;
 use projection::Projection;
-use rotary::Rotary;
-use weights::Weights;
+pub(crate) use rotary::Rotary;
+pub(crate) use weights::Weights;
 
 #[derive(Debug)]
 struct Block {

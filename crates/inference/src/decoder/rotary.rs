@@ -5,12 +5,14 @@
 
 use candle_core::{Device, Result, Tensor};
 
-use super::config::{DecoderConfig, RotaryLayout};
+use longtrainer_kernels::RotaryLayout;
+
+use super::config::DecoderConfig;
 use super::weights::Weights;
 
 /// The frequencies of a model.
 #[derive(Debug)]
-pub(super) struct Rotary {
+pub(crate) struct Rotary {
     /// Radians a position, one a pair.
     frequencies: Vec<f64>,
     layout: RotaryLayout,
@@ -28,13 +30,12 @@ pub(super) struct Angles {
 impl Rotary {
     /// Frequencies `base^(-2 i / head_dim)`, divided by the factors that a file may hold (Llama 3.1
     /// stretches the slow ones).
-    pub(super) fn load(config: &DecoderConfig, weights: &Weights<'_>) -> crate::Result<Self> {
+    pub(crate) fn load(config: &DecoderConfig, weights: &Weights<'_>) -> crate::Result<Self> {
         let pairs = config.head_dim / 2;
         let factors = if weights.has("rope_freqs.weight") {
-            let factors = weights.dense("rope_freqs.weight", &[pairs])?;
-            factors.to_vec1().unwrap_or_else(|_| vec![1.0; pairs])
+            weights.vector("rope_freqs.weight", pairs)?
         } else {
-            vec![1f32; pairs]
+            vec![1.0; pairs]
         };
         let base = f64::from(config.rotary_base);
         let frequencies = factors.iter().enumerate().map(|(pair, factor)| {
@@ -48,22 +49,29 @@ impl Rotary {
         })
     }
 
-    /// The angles of `count` tokens from position `start` on.
-    pub(super) fn angles(&self, start: usize, count: usize) -> Result<Angles> {
+    /// How rotary pairs lie.
+    pub(crate) fn layout(&self) -> RotaryLayout {
+        self.layout
+    }
+
+    /// Cosines and sines of the angles of `count` tokens from position `start` on, each
+    /// (tokens, head_dim / 2).
+    pub(crate) fn tables(&self, start: usize, count: usize) -> (Vec<f32>, Vec<f32>) {
         let positions = start..start + count;
         let angles = positions.flat_map(|position| {
-            let turn = move |frequency: &f64| position as f64 * frequency;
+            let turn = move |frequency: &f64| (position as f64 * frequency).sin_cos();
             self.frequencies.iter().map(turn)
         });
-        let angles: Vec<f64> = angles.collect();
+        angles.map(|(sine, cosine)| (cosine as f32, sine as f32)).unzip()
+    }
+
+    /// The same as tensors.
+    pub(super) fn angles(&self, start: usize, count: usize) -> Result<Angles> {
         let shape = (count, self.frequencies.len());
-        let tensor = |function: fn(f64) -> f64| {
-            let values = angles.iter().map(|angle| function(*angle) as f32);
-            Tensor::from_vec(values.collect::<Vec<f32>>(), shape, &self.device)
-        };
+        let (cosines, sines) = self.tables(start, count);
         Ok(Angles {
-            cosines: tensor(f64::cos)?,
-            sines: tensor(f64::sin)?,
+            cosines: Tensor::from_vec(cosines, shape, &self.device)?,
+            sines: Tensor::from_vec(sines, shape, &self.device)?,
             layout: self.layout,
         })
     }

@@ -1,14 +1,15 @@
 //! Reading the tensors of a decoder and putting them into the form in which they are used.
 //!
-//! On the CPU everything becomes f32: Candle's product of a Q4_1 matrix is scalar (3 tokens a second
-//! with the default model), its f32 product is bound by memory. On a graphics card matrices stay
+//! For our kernels, matrices are repacked as they are ([`Weights::matrix`]). For Candle on the CPU
+//! everything becomes f32, which its products are best at; on a graphics card matrices stay
 //! quantised, where Candle has kernels for them.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::quantized::QMatMul;
+use candle_core::quantized::{GgmlDType, QMatMul};
 use candle_core::{CpuStorage, Device, Storage, Tensor};
+use longtrainer_kernels::{BlockFormat, Matrix, QuantisedMatrix, Team};
 
 use super::projection::Projection;
 use crate::Result;
@@ -16,7 +17,7 @@ use crate::gguf::GgufFile;
 
 /// The tensors of a file, and which of them were used.
 #[derive(Debug)]
-pub(super) struct Weights<'file> {
+pub(crate) struct Weights<'file> {
     file: &'file GgufFile,
     device: &'file Device,
     used: Mutex<HashSet<String>>,
@@ -24,7 +25,7 @@ pub(super) struct Weights<'file> {
 
 impl<'file> Weights<'file> {
     /// Nothing used yet.
-    pub(super) fn new(file: &'file GgufFile, device: &'file Device) -> Self {
+    pub(crate) fn new(file: &'file GgufFile, device: &'file Device) -> Self {
         Self {
             file,
             device,
@@ -43,7 +44,7 @@ impl<'file> Weights<'file> {
     }
 
     /// Whether the file has a tensor of this name.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.file.tensor_dims(name).is_some()
     }
 
@@ -84,7 +85,7 @@ impl<'file> Weights<'file> {
     }
 
     /// Complains about a tensor that no part of the decoder asked for.
-    pub(super) fn check_all_used(&self) -> Result<()> {
+    pub(crate) fn check_all_used(&self) -> Result<()> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let mut unused: Vec<&str> = self
             .file
@@ -102,6 +103,40 @@ impl<'file> Weights<'file> {
                 ),
             )),
         }
+    }
+
+    /// A matrix for our kernels, repacked on the threads of the team. The file's own bytes are let
+    /// go of at once.
+    pub(crate) fn matrix(&self, team: &Team, name: &str, rows: usize, columns: usize) -> Result<Matrix> {
+        self.mark_used(name);
+        let raw = self.file.raw_tensor(name, &[rows, columns])?;
+        let Some(format) = block_format(raw.dtype) else {
+            let problem = format!("no kernel multiplies weights of type {:?}", raw.dtype);
+            return Err(self.file.bad_tensor(name, problem));
+        };
+        let packed = QuantisedMatrix::pack(team, format, raw.bytes, rows, columns);
+        self.file.release(name);
+        match packed {
+            Ok(matrix) => Ok(matrix.into()),
+            Err(error) => Err(self.failed(name, &error)),
+        }
+    }
+
+    /// A vector, checked to be finite.
+    pub(crate) fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>> {
+        self.mark_used(name);
+        let values = self.finite(name, &[length])?;
+        values.to_vec1().map_err(|error| self.failed(name, &error))
+    }
+
+    /// The biases of linear maps of one input, one after another, if the file has them.
+    pub(crate) fn joined_bias_values(&self, parts: &[(&str, usize)]) -> Result<Option<Vec<f32>>> {
+        let Some(bias) = self.joined_bias(parts)? else {
+            return Ok(None);
+        };
+        let first = parts.first().map_or("", |(name, _)| name);
+        let values = bias.to_vec1().map_err(|error| self.failed(first, &error))?;
+        Ok(Some(values))
     }
 
     fn quantised(&self, name: &str, dims: &[usize]) -> Result<QMatMul> {
@@ -153,8 +188,24 @@ impl<'file> Weights<'file> {
         used.insert(name.to_owned());
     }
 
-    fn failed(&self, name: &str, error: &candle_core::Error) -> crate::Error {
+    /// An error about a tensor.
+    pub(crate) fn failed(&self, name: &str, error: &dyn std::error::Error) -> crate::Error {
         self.file.bad_tensor(name, error.to_string())
+    }
+}
+
+/// The kernels' name of a type of weights; `None` where they have no product for it.
+pub(crate) fn block_format(dtype: GgmlDType) -> Option<BlockFormat> {
+    match dtype {
+        GgmlDType::Q4_0 => Some(BlockFormat::Q4_0),
+        GgmlDType::Q4_1 => Some(BlockFormat::Q4_1),
+        GgmlDType::Q5_0 => Some(BlockFormat::Q5_0),
+        GgmlDType::Q5_1 => Some(BlockFormat::Q5_1),
+        GgmlDType::Q8_0 => Some(BlockFormat::Q8_0),
+        GgmlDType::Q4K => Some(BlockFormat::Q4_K),
+        GgmlDType::Q5K => Some(BlockFormat::Q5_K),
+        GgmlDType::Q6K => Some(BlockFormat::Q6_K),
+        _ => None,
     }
 }
 

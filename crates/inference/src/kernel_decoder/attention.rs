@@ -8,7 +8,7 @@ use crate::error::ComputeError;
 use super::cache::Step;
 use super::projection::Projection;
 use super::scratch::Scratch;
-use super::{Loader, RmsNorm};
+use super::{Loader, RmsNorm, try_rows};
 
 /// The attention of a block.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Attention {
         self.query_key_value.forward(team, normed, rows, joined)?;
         self.norm_heads(joined)?;
         self.rotate(team, step, joined)?;
-        let (queries, keys, values) = self.split(joined);
+        let [queries, keys, values] = self.split(joined)?;
         let cache = step.extend(block, keys, values)?;
         inner.resize(queries.count() * self.heads * self.head_dim, 0.0);
         let scale = 1.0 / (self.head_dim as f32).sqrt();
@@ -75,5 +75,45 @@ impl Attention {
     /// Values of a token's queries, keys and values together.
     fn stride(&self) -> usize {
         self.query_key_value.outputs()
+    }
+
+    /// Norms each head's queries and keys, in models that do.
+    fn norm_heads(&self, joined: &mut [f32]) -> Result<(), ComputeError> {
+        let queries = self.heads * self.head_dim;
+        let keys = self.kv_heads * self.head_dim;
+        for (norm, start, width) in [(&self.query_norm, 0, queries), (&self.key_norm, queries, keys)] {
+            let Some(norm) = norm else { continue };
+            let mut heads = Vec::with_capacity(width);
+            for token in joined.chunks_exact_mut(self.stride()) {
+                heads.clear();
+                heads.extend_from_slice(&token[start..start + width]);
+                rms_norm(&heads, &norm.scale, norm.epsilon, &mut token[start..start + width])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns queries and keys, which lie side by side, by their positions.
+    fn rotate(&self, team: &Team, step: &Step<'_>, joined: &mut [f32]) -> Result<(), ComputeError> {
+        let pairs = self.head_dim / 2;
+        let rows = HeadRows {
+            stride: self.stride(),
+            offset: 0,
+            heads: self.heads + self.kv_heads,
+            head_dim: self.head_dim,
+        };
+        try_rows(team, joined, self.stride(), |first, run| {
+            let angles = first * pairs..(first + run.len() / rows.stride) * pairs;
+            let (cosines, sines) = (&step.cosines[angles.clone()], &step.sines[angles]);
+            rotate(run, rows, cosines, sines, step.layout)
+        })
+    }
+
+    /// Queries, keys and values of the tokens.
+    fn split<'joined>(&self, joined: &'joined [f32]) -> Result<[Rows<'joined>; 3], ComputeError> {
+        let queries = self.heads * self.head_dim;
+        let keys = self.kv_heads * self.head_dim;
+        let part = |offset, width| Rows::new(joined, self.stride(), offset, width);
+        Ok([part(0, queries)?, part(queries, keys)?, part(queries + keys, keys)?])
     }
 }

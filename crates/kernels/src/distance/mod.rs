@@ -18,8 +18,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::error::require_length;
 use crate::isa::Supported;
+use crate::shape::require_length;
 use crate::{Error, Result};
 
 // What a kernel sums, as its `L2` parameter: products of components or squared differences.

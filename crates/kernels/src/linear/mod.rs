@@ -5,10 +5,10 @@
 //! out in one region of the team. Their outputs lie side by side.
 
 use crate::disjoint::Disjoint;
-use crate::error::{require_length, require_rows};
 use crate::isa::Supported;
 use crate::quantised::{Output, QuantisedMatrix, QuantisedRows};
-use crate::{Error, Result, Team};
+use crate::shape::{require_length, require_rows};
+use crate::{Result, Team};
 
 #[cfg(test)]
 mod tests;
@@ -50,7 +50,7 @@ impl Matrix {
     ///
     /// # Errors
     ///
-    /// [`Error::Row`] if there is no such row, [`Error::Length`] if `out` is not a row long.
+    /// [`Error::Row`](crate::Error::Row) if there is no such row, [`Error::Length`](crate::Error::Length) if `out` is not a row long.
     pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
         match self {
             Self::Quantised(matrix) => matrix.row(row, out),
@@ -91,7 +91,7 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] if they have different numbers of columns.
+    /// [`Error::Length`](crate::Error::Length) if they have different numbers of columns.
     pub fn new(matrices: Vec<Matrix>) -> Result<Self> {
         let columns = matrices.first().map_or(0, Matrix::columns);
         for matrix in &matrices {
@@ -128,7 +128,7 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`Error::PartialVector`] if `input` is no whole rows, [`Error::Length`] if `out` has another
+    /// [`Error::PartialVector`](crate::Error::PartialVector) if `input` is no whole rows, [`Error::Length`](crate::Error::Length) if `out` has another
     /// length than that many outputs; `out` is then as it was.
     pub fn forward(
         &self,
@@ -148,7 +148,7 @@ impl Linear {
         scratch: &mut QuantisedRows,
         out: &mut [f32],
     ) -> Result<()> {
-        let tokens = require_rows("input", input, self.columns, 1)?;
+        let tokens = require_rows("input", self.columns, input.len())?;
         require_length("out", tokens.saturating_mul(self.rows), out.len())?;
         if tokens == 0 {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use crate::aligned::Aligned;
 use crate::disjoint::Disjoint;
-use crate::error::require_length;
+use crate::shape::require_length;
 use crate::{Error, Result, Team};
 
 use std::sync::atomic::{AtomicUsize, Ordering};

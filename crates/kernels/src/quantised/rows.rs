@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use crate::aligned::Aligned;
 use crate::disjoint::Disjoint;
-use crate::error::require_rows;
 use crate::isa::Supported;
+use crate::shape::require_rows;
 use crate::simd::{Kernel, MOST_LANES, Simd};
-use crate::{Result, Team};
+use crate::{Error, Result, Team};
 
 use super::layout::{BLOCK, Layout};
 
@@ -80,8 +80,8 @@ impl QuantisedRows {
     ///
     /// # Errors
     ///
-    /// [`Error::PartialVector`](crate::Error::PartialVector) if the values are no whole rows,
-    /// [`Error::Columns`](crate::Error::Columns) if a row is no multiple of 32.
+    /// [`Error::PartialVector`] if the values are no whole rows,
+    /// [`Error::Columns`] if a row is no multiple of 32.
     pub fn fill(&mut self, team: &Team, values: &[f32], columns: usize) -> Result<()> {
         self.fill_on(Supported::active(), team, values, columns)
     }
@@ -93,7 +93,11 @@ impl QuantisedRows {
         values: &[f32],
         columns: usize,
     ) -> Result<()> {
-        let count = require_rows("values", values, columns, BLOCK)?;
+        if !columns.is_multiple_of(BLOCK) {
+            let block = BLOCK;
+            return Err(Error::Columns { columns, block });
+        }
+        let count = require_rows("values", columns, values.len())?;
         self.resize(count, columns);
         let blocks = columns / BLOCK;
         let codes = Disjoint::new(&mut self.codes);
