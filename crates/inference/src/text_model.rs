@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::decoder::{Decoder, KvCache};
+use longtrainer_kernels::Team;
+
+use crate::decoder::{Decoder, DecoderConfig, KvCache};
 use crate::device::SelectedDevice;
 use crate::engine::{Engine, Job, LanguageModel};
 use crate::error::ComputeError;
@@ -52,15 +54,14 @@ impl GgufTextModel {
         let started = Instant::now();
         let file = GgufFile::open(path)?;
         let prompts = Arc::new(PromptBuilder::from_gguf(name, &file)?);
-        let decoder = Decoder::from_gguf(&file, options.device.device())?;
-        check_vocabulary(&file, &prompts, &decoder)?;
-        let trained = decoder.config().context_length;
+        let config = DecoderConfig::from_gguf(&file)?;
+        check_vocabulary(&file, &prompts, &config)?;
         let info = TextModelInfo {
             model: name.to_owned(),
-            context_length: context_length(options.context_length, trained)?,
+            context_length: context_length(options.context_length, config.context_length)?,
             device: options.device.name().to_owned(),
         };
-        let engine = Engine::start(name, decoder, Arc::clone(&prompts), options.threads)?;
+        let engine = start_engine(name, &file, &prompts, options)?;
         tracing::info!(model = name, device = info.device, elapsed = ?started.elapsed(), "loaded");
         Ok(Self {
             info,
@@ -124,6 +125,41 @@ impl TextModel for GgufTextModel {
     }
 }
 
+/// Runs the model over our kernels where it can, and through Candle on graphics cards and for
+/// weights that no kernel knows.
+fn start_engine(
+    name: &str,
+    file: &GgufFile,
+    prompts: &Arc<PromptBuilder>,
+    options: &TextModelOptions,
+) -> Result<Engine> {
+    let device = options.device.device();
+    if device.is_cpu() {
+        match KernelDecoder::obstacle(file) {
+            None => {
+                let decoder = KernelDecoder::from_gguf(file, team(name, options.threads)?)?;
+                return Engine::start(name, decoder, Arc::clone(prompts), None);
+            }
+            Some(obstacle) => {
+                tracing::warn!(model = name, obstacle, "no kernels for this model: it runs slower");
+            }
+        }
+    }
+    let decoder = Decoder::from_gguf(file, device)?;
+    Engine::start(name, decoder, Arc::clone(prompts), options.threads)
+}
+
+/// Threads of a model: its own if a number is asked for, else those that all models share.
+fn team(name: &str, threads: Option<usize>) -> Result<Arc<Team>> {
+    let Some(threads) = threads else {
+        return Ok(Arc::clone(Team::shared()));
+    };
+    Team::new(threads).map(Arc::new).map_err(|error| Error::Threads {
+        model: name.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
 impl LanguageModel for Decoder {
     type Cache = KvCache;
 
@@ -178,8 +214,8 @@ fn context_length(asked: Option<usize>, trained: usize) -> Result<usize> {
 }
 
 /// Every token needs a row of the embedding; rows without a token are padding.
-fn check_vocabulary(file: &GgufFile, prompts: &PromptBuilder, decoder: &Decoder) -> Result<()> {
-    let (tokens, rows) = (prompts.tokenizer().len(), decoder.config().vocabulary);
+fn check_vocabulary(file: &GgufFile, prompts: &PromptBuilder, config: &DecoderConfig) -> Result<()> {
+    let (tokens, rows) = (prompts.tokenizer().len(), config.vocabulary);
     if tokens > rows {
         let problem = format!("it has {rows} rows for {tokens} tokens");
         return Err(file.bad_tensor("token_embd.weight", problem));

@@ -27,7 +27,7 @@ use feed_forward::FeedForward;
 use norm::RmsNorm;
 use projection::Projection;
 pub(crate) use rotary::Rotary;
-pub(crate) use weights::Weights;
+pub(crate) use weights::{Weights, block_format};
 
 #[derive(Debug)]
 struct Block {

@@ -157,6 +157,12 @@ impl GgufFile {
         Some(info.shape.dims())
     }
 
+    /// How a tensor's values are written.
+    pub(crate) fn tensor_dtype(&self, name: &str) -> Option<GgmlDType> {
+        let info = self.content.tensor_infos.get(name)?;
+        Some(info.ggml_dtype)
+    }
+
     /// Reads a tensor, which must have these dimensions.
     pub(crate) fn tensor(&self, name: &str, dims: &[usize], device: &Device) -> Result<QTensor> {
         let RawTensor { dtype, bytes } = self.raw_tensor(name, dims)?;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use longtrainer_kernels::{Team, add, rms_norm};
 
 use crate::Result;
-use crate::decoder::{DecoderConfig, Rotary, Weights};
+use crate::decoder::{DecoderConfig, Rotary, Weights, block_format};
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 
@@ -31,7 +31,7 @@ use projection::Projection;
 use scratch::Scratch;
 
 /// Rows that are worth a task of their own in element-wise work.
-pub(self) const ROWS_A_TASK: usize = 4;
+const ROWS_A_TASK: usize = 4;
 
 /// The decoder. Its weights never change; what a request adds is in its [`DecoderCache`].
 #[derive(Debug)]
@@ -63,6 +63,18 @@ struct RmsNorm {
 }
 
 impl KernelDecoder {
+    /// What keeps a file from being run here: the first matrix of a type without a kernel.
+    pub(crate) fn obstacle(file: &GgufFile) -> Option<String> {
+        let mut names: Vec<&str> = file.tensor_names().collect();
+        names.sort_unstable();
+        names.into_iter().find_map(|name| {
+            let dtype = file.tensor_dtype(name)?;
+            let is_matrix = file.tensor_dims(name).is_some_and(|dims| dims.len() > 1);
+            (is_matrix && block_format(dtype).is_none())
+                .then(|| format!("tensor {name} has type {dtype:?}"))
+        })
+    }
+
     /// Reads the weights of a file.
     pub(crate) fn from_gguf(file: &GgufFile, team: Arc<Team>) -> Result<Self> {
         let config = DecoderConfig::from_gguf(file)?;
