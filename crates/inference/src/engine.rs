@@ -17,8 +17,8 @@ use std::thread::{self, JoinHandle};
 
 use async_channel::{Receiver, Sender};
 
-use crate::prompt::PromptBuilder;
 use crate::error::ComputeError;
+use crate::prompt::PromptBuilder;
 use crate::{Error, Result};
 
 pub(crate) use job::Job;
@@ -36,8 +36,7 @@ pub(crate) trait LanguageModel: Send + 'static {
     /// Reads the middle of a prompt.
     fn read(&self, tokens: &[u32], cache: &mut Self::Cache) -> Result<(), ComputeError>;
     /// Reads tokens and returns the logits after the last.
-    fn forward(&self, tokens: &[u32], cache: &mut Self::Cache)
-    -> Result<Vec<f32>, ComputeError>;
+    fn forward(&self, tokens: &[u32], cache: &mut Self::Cache) -> Result<Vec<f32>, ComputeError>;
 }
 
 /// Turns tokens into text and knows which of them end it.

@@ -141,7 +141,11 @@ fn start_engine(
                 return Engine::start(name, decoder, Arc::clone(prompts), None);
             }
             Some(obstacle) => {
-                tracing::warn!(model = name, obstacle, "no kernels for this model: it runs slower");
+                tracing::warn!(
+                    model = name,
+                    obstacle,
+                    "no kernels for this model: it runs slower"
+                );
             }
         }
     }
@@ -154,10 +158,12 @@ fn team(name: &str, threads: Option<usize>) -> Result<Arc<Team>> {
     let Some(threads) = threads else {
         return Ok(Arc::clone(Team::shared()));
     };
-    Team::new(threads).map(Arc::new).map_err(|error| Error::Threads {
-        model: name.to_owned(),
-        reason: error.to_string(),
-    })
+    Team::new(threads)
+        .map(Arc::new)
+        .map_err(|error| Error::Threads {
+            model: name.to_owned(),
+            reason: error.to_string(),
+        })
 }
 
 impl LanguageModel for Decoder {
@@ -214,7 +220,11 @@ fn context_length(asked: Option<usize>, trained: usize) -> Result<usize> {
 }
 
 /// Every token needs a row of the embedding; rows without a token are padding.
-fn check_vocabulary(file: &GgufFile, prompts: &PromptBuilder, config: &DecoderConfig) -> Result<()> {
+fn check_vocabulary(
+    file: &GgufFile,
+    prompts: &PromptBuilder,
+    config: &DecoderConfig,
+) -> Result<()> {
     let (tokens, rows) = (prompts.tokenizer().len(), config.vocabulary);
     if tokens > rows {
         let problem = format!("it has {rows} rows for {tokens} tokens");

@@ -8,6 +8,7 @@
 
 mod activation;
 mod aligned;
+mod attention;
 mod disjoint;
 mod distance;
 mod error;
@@ -24,6 +25,7 @@ mod team;
 pub use activation::{
     add_rows_gelu, gelu, gelu_tanh, gelu_tanh_product, relu, silu_product, softmax,
 };
+pub use attention::{KeyValueCache, Rows, causal_attention, segment_attention};
 pub use distance::{
     inner_product, inner_product_table, inner_products, squared_l2, squared_l2_table, squared_l2s,
     squared_norm,

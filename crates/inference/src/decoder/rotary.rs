@@ -62,7 +62,9 @@ impl Rotary {
             let turn = move |frequency: &f64| (position as f64 * frequency).sin_cos();
             self.frequencies.iter().map(turn)
         });
-        angles.map(|(sine, cosine)| (cosine as f32, sine as f32)).unzip()
+        angles
+            .map(|(sine, cosine)| (cosine as f32, sine as f32))
+            .unzip()
     }
 
     /// The same as tensors.

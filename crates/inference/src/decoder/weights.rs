@@ -107,7 +107,13 @@ impl<'file> Weights<'file> {
 
     /// A matrix for our kernels, repacked on the threads of the team. The file's own bytes are let
     /// go of at once.
-    pub(crate) fn matrix(&self, team: &Team, name: &str, rows: usize, columns: usize) -> Result<Matrix> {
+    pub(crate) fn matrix(
+        &self,
+        team: &Team,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<Matrix> {
         self.mark_used(name);
         let raw = self.file.raw_tensor(name, &[rows, columns])?;
         let Some(format) = block_format(raw.dtype) else {

@@ -7,8 +7,8 @@ use async_channel::Sender;
 use super::meter::Meter;
 use super::{LanguageModel, PREFILL_CHUNK, TokenText, Worker};
 use crate::answer_text::{AnswerText, Piece};
-use crate::sampling::Sampler;
 use crate::error::ComputeError;
+use crate::sampling::Sampler;
 use crate::{Error, FinishReason, Generation, Result, Sampling, StreamItem};
 
 /// A request whose numbers were checked and whose prompt fits.

@@ -181,9 +181,10 @@ impl GgufFile {
             let problem = format!("its shape is {found:?}, but must be {dims:?}");
             return Err(self.bad_tensor(name, problem));
         }
-        let bytes = self.map.bytes(self.range(name)).ok_or_else(|| {
-            self.bad_tensor(name, "its data lies outside the file")
-        })?;
+        let bytes = self
+            .map
+            .bytes(self.range(name))
+            .ok_or_else(|| self.bad_tensor(name, "its data lies outside the file"))?;
         Ok(RawTensor {
             dtype: info.ggml_dtype,
             bytes,

@@ -81,13 +81,21 @@ impl Attention {
     fn norm_heads(&self, joined: &mut [f32]) -> Result<(), ComputeError> {
         let queries = self.heads * self.head_dim;
         let keys = self.kv_heads * self.head_dim;
-        for (norm, start, width) in [(&self.query_norm, 0, queries), (&self.key_norm, queries, keys)] {
+        for (norm, start, width) in [
+            (&self.query_norm, 0, queries),
+            (&self.key_norm, queries, keys),
+        ] {
             let Some(norm) = norm else { continue };
             let mut heads = Vec::with_capacity(width);
             for token in joined.chunks_exact_mut(self.stride()) {
                 heads.clear();
                 heads.extend_from_slice(&token[start..start + width]);
-                rms_norm(&heads, &norm.scale, norm.epsilon, &mut token[start..start + width])?;
+                rms_norm(
+                    &heads,
+                    &norm.scale,
+                    norm.epsilon,
+                    &mut token[start..start + width],
+                )?;
             }
         }
         Ok(())
@@ -114,6 +122,10 @@ impl Attention {
         let queries = self.heads * self.head_dim;
         let keys = self.kv_heads * self.head_dim;
         let part = |offset, width| Rows::new(joined, self.stride(), offset, width);
-        Ok([part(0, queries)?, part(queries, keys)?, part(queries + keys, keys)?])
+        Ok([
+            part(0, queries)?,
+            part(queries, keys)?,
+            part(queries + keys, keys)?,
+        ])
     }
 }

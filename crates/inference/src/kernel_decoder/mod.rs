@@ -114,12 +114,20 @@ impl KernelDecoder {
     }
 
     /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
-    pub(crate) fn forward(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<Vec<f32>, ComputeError> {
+    pub(crate) fn forward(
+        &self,
+        tokens: &[u32],
+        cache: &mut DecoderCache,
+    ) -> Result<Vec<f32>, ComputeError> {
         self.logits(tokens, cache, tokens.len().saturating_sub(1))
     }
 
     /// Reads tokens for the cache alone: nobody needs logits in the middle of a prompt.
-    pub(crate) fn read(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<(), ComputeError> {
+    pub(crate) fn read(
+        &self,
+        tokens: &[u32],
+        cache: &mut DecoderCache,
+    ) -> Result<(), ComputeError> {
         self.pass(tokens, cache, &mut self.scratch.borrow_mut())
     }
 
@@ -148,7 +156,12 @@ impl KernelDecoder {
 
     /// One pass through the blocks; leaves the hidden states in the scratch. If it fails, the cache
     /// is as it was.
-    fn pass(&self, tokens: &[u32], cache: &mut DecoderCache, scratch: &mut Scratch) -> Result<(), ComputeError> {
+    fn pass(
+        &self,
+        tokens: &[u32],
+        cache: &mut DecoderCache,
+        scratch: &mut Scratch,
+    ) -> Result<(), ComputeError> {
         let mut step = cache.step(tokens.len(), &self.rotary)?;
         self.look_up(tokens, &mut scratch.states)?;
         for (index, block) in self.blocks.iter().enumerate() {
@@ -209,10 +222,12 @@ impl Block {
         index: usize,
         scratch: &mut Scratch,
     ) -> Result<(), ComputeError> {
-        self.attention_norm.forward(team, &scratch.states, &mut scratch.normed)?;
+        self.attention_norm
+            .forward(team, &scratch.states, &mut scratch.normed)?;
         self.attention.forward(team, step, index, scratch)?;
         add_rows(team, &mut scratch.states, &scratch.out, self.width())?;
-        self.feed_forward_norm.forward(team, &scratch.states, &mut scratch.normed)?;
+        self.feed_forward_norm
+            .forward(team, &scratch.states, &mut scratch.normed)?;
         self.feed_forward.forward(team, scratch)?;
         add_rows(team, &mut scratch.states, &scratch.out, self.width())?;
         Ok(())
@@ -236,9 +251,17 @@ impl RmsNorm {
 }
 
 /// Adds `addition` to `states`, both of rows of `width`.
-fn add_rows(team: &Team, states: &mut [f32], addition: &[f32], width: usize) -> Result<(), ComputeError> {
+fn add_rows(
+    team: &Team,
+    states: &mut [f32],
+    addition: &[f32],
+    width: usize,
+) -> Result<(), ComputeError> {
     try_rows(team, states, width, |first, states| {
-        add(states, &addition[first * width..first * width + states.len()])
+        add(
+            states,
+            &addition[first * width..first * width + states.len()],
+        )
     })
 }
 

@@ -22,9 +22,9 @@ impl Projection {
         parts: &[(&str, usize)],
         inputs: usize,
     ) -> Result<Self> {
-        let matrices = parts
-            .iter()
-            .map(|(name, outputs)| weights.matrix(team, &format!("{name}.weight"), *outputs, inputs));
+        let matrices = parts.iter().map(|(name, outputs)| {
+            weights.matrix(team, &format!("{name}.weight"), *outputs, inputs)
+        });
         let matrices = matrices.collect::<Result<_>>()?;
         let first = parts.first().map_or("", |(name, _)| name);
         Ok(Self {

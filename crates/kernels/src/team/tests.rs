@@ -111,6 +111,11 @@ fn rows_are_cut_into_runs_that_cover_them() {
                 *value += first * width + at + 1;
             }
         });
-        assert!(values.iter().enumerate().all(|(at, value)| *value == at + 1));
+        assert!(
+            values
+                .iter()
+                .enumerate()
+                .all(|(at, value)| *value == at + 1)
+        );
     }
 }

@@ -1,0 +1,22 @@
+//! Memory for tiles, kept by each thread from one task to the next.
+//!
+//! A tile's buffers are a hundred kilobytes or more; asking the system for them once a task would
+//! cost as much as a small task itself.
+
+use std::cell::Cell;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// Calls `function` with `length` values of this thread's memory, which may hold anything. The memory
+/// is taken for the time of the call, so a call within the call gets memory of its own.
+pub(super) fn with_scratch<T>(length: usize, function: impl FnOnce(&mut [f32]) -> T) -> T {
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < length {
+        scratch.resize(length, 0.0);
+    }
+    let result = function(&mut scratch[..length]);
+    SCRATCH.set(scratch);
+    result
+}

@@ -1,0 +1,217 @@
+//! Attention of encoders: each token to all tokens of its text, and to no others.
+//!
+//! Texts lie one after another without padding. A task is a text, a head and a tile of queries; it
+//! turns the text's keys around, block by block, so that a lane is a position as in the cache.
+
+use std::ops::Range;
+
+use crate::disjoint::Disjoint;
+use crate::isa::Supported;
+use crate::shape::{require_length, require_rows};
+use crate::simd::{Kernel, Simd};
+use crate::{Error, Result, Team};
+
+use super::scratch::with_scratch;
+use super::tile::{SPAN, Shape, Source, Tile, Visible};
+
+/// Rows of a tile where there are tasks enough: a tile turns all of its text's keys around.
+const LARGE_TILE: usize = 240;
+/// Rows of a tile where there are few texts and heads.
+const SMALL_TILE: usize = 48;
+/// Tasks a thread that are enough.
+const TASKS_A_THREAD: usize = 3;
+
+/// Attention within texts. `qkv` has a row a token: `heads * head_dim` values of queries, then as
+/// many of keys, then as many of values; `out` gets rows of `heads * head_dim`. `lengths` are the
+/// texts' numbers of tokens, in the order of the rows. A score is `scale` times the inner product of
+/// query and key.
+///
+/// # Errors
+///
+/// [`Error::PartialVector`] if `out` is not whole rows; [`Error::Length`] if `qkv` is not three times
+/// as long, or if `lengths` do not add up to the number of rows. `out` is then as it was.
+pub fn segment_attention(
+    team: &Team,
+    qkv: &[f32],
+    heads: usize,
+    head_dim: usize,
+    lengths: &[usize],
+    scale: f32,
+    out: &mut [f32],
+) -> Result<()> {
+    let cpu = Supported::active();
+    segment_attention_on(cpu, team, qkv, heads, head_dim, lengths, scale, out)
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn segment_attention_on(
+    cpu: Supported,
+    team: &Team,
+    qkv: &[f32],
+    heads: usize,
+    head_dim: usize,
+    lengths: &[usize],
+    scale: f32,
+    out: &mut [f32],
+) -> Result<()> {
+    let width = heads.saturating_mul(head_dim);
+    let rows = require_rows("out", width, out.len())?;
+    require_length("qkv", out.len().saturating_mul(3), qkv.len())?;
+    require_total(rows, lengths)?;
+    if rows == 0 {
+        return Ok(());
+    }
+    let job = Job {
+        qkv,
+        width,
+        dim: head_dim,
+        scale: scale * std::f32::consts::LOG2_E,
+    };
+    let tiles = tiles(lengths, heads, team.threads());
+    let out = Disjoint::new(out);
+    team.run(tiles.len() * heads, |task| {
+        cpu.run(SegmentTile {
+            job: &job,
+            tile: &tiles[task / heads],
+            head: task % heads,
+            out: &out,
+        });
+    });
+    Ok(())
+}
+
+/// That the texts have as many tokens as there are rows. Rows of no width are none.
+fn require_total(rows: usize, lengths: &[usize]) -> Result<()> {
+    let total = lengths
+        .iter()
+        .try_fold(0usize, |total, length| total.checked_add(*length));
+    match total == Some(rows) {
+        true => Ok(()),
+        false => Err(Error::Length {
+            argument: "lengths",
+            expected: rows,
+            received: total.unwrap_or(usize::MAX),
+        }),
+    }
+}
+
+/// A text's rows, and those of them whose queries a tile has.
+struct TextTile {
+    text: Range<usize>,
+    queries: Range<usize>,
+}
+
+/// Cuts the texts into tiles of about equal size.
+fn tiles(lengths: &[usize], heads: usize, threads: usize) -> Vec<TextTile> {
+    let large = lengths.iter().map(|length| length.div_ceil(LARGE_TILE));
+    let most = match large.sum::<usize>() * heads < TASKS_A_THREAD * threads {
+        true => SMALL_TILE,
+        false => LARGE_TILE,
+    };
+    let mut tiles = Vec::new();
+    let mut start = 0;
+    for length in lengths {
+        let text = start..start + length;
+        let size = length.div_ceil(length.div_ceil(most).max(1)).max(1);
+        for first in text.clone().step_by(size) {
+            tiles.push(TextTile {
+                text: text.clone(),
+                queries: first..text.end.min(first + size),
+            });
+        }
+        start = text.end;
+    }
+    tiles
+}
+
+struct Job<'a> {
+    qkv: &'a [f32],
+    width: usize,
+    dim: usize,
+    scale: f32,
+}
+
+impl<'a> Job<'a> {
+    /// A head's query (part 0), key (1) or value (2) of a row.
+    #[inline(always)]
+    fn head(&self, row: usize, part: usize, head: usize) -> &'a [f32] {
+        let at = (3 * row + part) * self.width + head * self.dim;
+        &self.qkv[at..][..self.dim]
+    }
+}
+
+struct SegmentTile<'a> {
+    job: &'a Job<'a>,
+    tile: &'a TextTile,
+    head: usize,
+    out: &'a Disjoint<'a, f32>,
+}
+
+impl Kernel for SegmentTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self {
+            job,
+            tile: TextTile { text, queries },
+            head,
+            out,
+        } = self;
+        let shape = Shape {
+            rows: queries.len(),
+            dim: job.dim,
+        };
+        let source = TextHead {
+            job,
+            start: text.start,
+            head,
+        };
+        let whole = Visible {
+            from: 0,
+            to: text.len(),
+        };
+        with_scratch(shape.scratch(), |scratch| {
+            let mut tile = Tile::new(shape, scratch);
+            for (row, token) in queries.clone().enumerate() {
+                tile.set_query(row, job.head(token, 0, head), job.scale);
+            }
+            tile.attend(simd, &source, 0, text.len(), |_| whole);
+            for (row, token) in queries.clone().enumerate() {
+                let at = token * job.width + head * job.dim;
+                // SAFETY: each row of each head has its own place, and is in one task.
+                tile.finish(simd, row, unsafe { out.part(at, job.dim) });
+            }
+        });
+    }
+}
+
+/// A head of a text.
+struct TextHead<'a> {
+    job: &'a Job<'a>,
+    start: usize,
+    head: usize,
+}
+
+impl Source for TextHead<'_> {
+    #[inline(always)]
+    fn block<S: Simd>(
+        &self,
+        _: S,
+        first: usize,
+        count: usize,
+        keys: &mut [f32],
+        values: &mut [f32],
+    ) {
+        let dim = self.job.dim;
+        let stride = values.len() / SPAN;
+        for position in 0..count {
+            let row = self.start + first + position;
+            let key = self.job.head(row, 1, self.head);
+            for (component, value) in key.iter().enumerate() {
+                keys[component * SPAN + position] = *value;
+            }
+            values[position * stride..][..dim].copy_from_slice(self.job.head(row, 2, self.head));
+        }
+    }
+}
