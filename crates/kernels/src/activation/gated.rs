@@ -93,7 +93,13 @@ impl Kernel for SiluProduct<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         for ((gate, up), out) in rows(self.gate_up, self.out, self.width) {
-            simd.zip_into(gate, up, out, |gate, up| simd.mul(simd.silu(gate), up));
+            simd.zip_into(
+                gate,
+                up,
+                out,
+                #[inline(always)]
+                |gate, up| simd.mul(simd.silu(gate), up),
+            );
         }
     }
 }
@@ -110,7 +116,13 @@ impl Kernel for GeluTanhProduct<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         for ((gate, up), out) in rows(self.gate_up, self.out, self.width) {
-            simd.zip_into(gate, up, out, |gate, up| simd.mul(simd.gelu_tanh(gate), up));
+            simd.zip_into(
+                gate,
+                up,
+                out,
+                #[inline(always)]
+                |gate, up| simd.mul(simd.gelu_tanh(gate), up),
+            );
         }
     }
 }

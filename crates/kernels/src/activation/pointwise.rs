@@ -64,7 +64,11 @@ impl Kernel for Gelu<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        simd.map_in_place(self.0, |x| simd.gelu(x));
+        simd.map_in_place(
+            self.0,
+            #[inline(always)]
+            |x| simd.gelu(x),
+        );
     }
 }
 
@@ -75,7 +79,11 @@ impl Kernel for GeluTanh<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        simd.map_in_place(self.0, |x| simd.gelu_tanh(x));
+        simd.map_in_place(
+            self.0,
+            #[inline(always)]
+            |x| simd.gelu_tanh(x),
+        );
     }
 }
 
@@ -87,7 +95,11 @@ impl Kernel for Relu<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // `max` gives its second argument for NaN, which so survives.
-        simd.map_in_place(self.0, |x| simd.max(simd.zero(), x));
+        simd.map_in_place(
+            self.0,
+            #[inline(always)]
+            |x| simd.max(simd.zero(), x),
+        );
     }
 }
 
@@ -102,7 +114,12 @@ impl Kernel for AddRowsGelu<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         for row in self.values.chunks_exact_mut(self.bias.len()) {
-            simd.zip_in_place(row, self.bias, |x, bias| simd.gelu(simd.add(x, bias)));
+            simd.zip_in_place(
+                row,
+                self.bias,
+                #[inline(always)]
+                |x, bias| simd.gelu(simd.add(x, bias)),
+            );
         }
     }
 }

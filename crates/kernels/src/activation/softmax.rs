@@ -39,12 +39,32 @@ impl Kernel for Softmax<'_> {
         for row in self.values.chunks_exact_mut(self.width) {
             let lowest = f32::NEG_INFINITY;
             // `max` gives its second argument for NaN: the greatest of the others.
-            let lanes = simd.fold(row, lowest, simd.splat(lowest), |most, x| simd.max(x, most));
+            let lanes = simd.fold(
+                row,
+                lowest,
+                simd.splat(lowest),
+                #[inline(always)]
+                |most, x| simd.max(x, most),
+            );
             let greatest = simd.splat(simd.greatest(lanes));
-            simd.map_in_place(row, |x| simd.exp(simd.sub(x, greatest)));
-            let sums = simd.fold(row, 0.0, simd.zero(), |sum, x| simd.add(sum, x));
+            simd.map_in_place(
+                row,
+                #[inline(always)]
+                |x| simd.exp(simd.sub(x, greatest)),
+            );
+            let sums = simd.fold(
+                row,
+                0.0,
+                simd.zero(),
+                #[inline(always)]
+                |sum, x| simd.add(sum, x),
+            );
             let share = simd.splat(1.0 / simd.sum(sums));
-            simd.map_in_place(row, |x| simd.mul(x, share));
+            simd.map_in_place(
+                row,
+                #[inline(always)]
+                |x| simd.mul(x, share),
+            );
         }
     }
 }

@@ -53,7 +53,12 @@ impl Kernel for AddRows<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         for row in self.values.chunks_exact_mut(self.bias.len()) {
-            simd.zip_in_place(row, self.bias, |x, bias| simd.add(x, bias));
+            simd.zip_in_place(
+                row,
+                self.bias,
+                #[inline(always)]
+                |x, bias| simd.add(x, bias),
+            );
         }
     }
 }

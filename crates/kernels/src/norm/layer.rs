@@ -56,20 +56,40 @@ impl Kernel for LayerNorm<'_> {
     fn run<S: Simd>(self, simd: S) {
         let width = self.scale.len();
         for row in self.values.chunks_exact_mut(width) {
-            let total = simd.fold(row, 0.0, simd.zero(), |sum, x| simd.add(sum, x));
+            let total = simd.fold(
+                row,
+                0.0,
+                simd.zero(),
+                #[inline(always)]
+                |sum, x| simd.add(sum, x),
+            );
             let mean = simd.sum(total) / width as f32;
             let centre = simd.splat(mean);
             // The filler of a last partial vector is the mean, which differs from it by nothing.
-            let squares = simd.fold(row, mean, simd.zero(), |sum, x| {
-                let difference = simd.sub(x, centre);
-                simd.mul_add(difference, difference, sum)
-            });
+            let squares = simd.fold(
+                row,
+                mean,
+                simd.zero(),
+                #[inline(always)]
+                |sum, x| {
+                    let difference = simd.sub(x, centre);
+                    simd.mul_add(difference, difference, sum)
+                },
+            );
             let variance = simd.sum(squares) / width as f32;
             let factor = simd.splat(1.0 / (variance + self.epsilon).sqrt());
-            simd.zip_in_place(row, self.scale, |x, scale| {
-                simd.mul(simd.mul(simd.sub(x, centre), factor), scale)
-            });
-            simd.zip_in_place(row, self.shift, |x, shift| simd.add(x, shift));
+            simd.zip_in_place(
+                row,
+                self.scale,
+                #[inline(always)]
+                |x, scale| simd.mul(simd.mul(simd.sub(x, centre), factor), scale),
+            );
+            simd.zip_in_place(
+                row,
+                self.shift,
+                #[inline(always)]
+                |x, shift| simd.add(x, shift),
+            );
         }
     }
 }

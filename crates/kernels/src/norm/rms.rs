@@ -55,12 +55,22 @@ impl Kernel for RmsNorm<'_> {
         let width = self.scale.len();
         let rows = self.input.chunks_exact(width);
         for (row, out) in rows.zip(self.out.chunks_exact_mut(width)) {
-            let squares = simd.fold(row, 0.0, simd.zero(), |sum, x| simd.mul_add(x, x, sum));
+            let squares = simd.fold(
+                row,
+                0.0,
+                simd.zero(),
+                #[inline(always)]
+                |sum, x| simd.mul_add(x, x, sum),
+            );
             let mean = simd.sum(squares) / width as f32;
             let factor = simd.splat(1.0 / (mean + self.epsilon).sqrt());
-            simd.zip_into(row, self.scale, out, |x, scale| {
-                simd.mul(simd.mul(x, factor), scale)
-            });
+            simd.zip_into(
+                row,
+                self.scale,
+                out,
+                #[inline(always)]
+                |x, scale| simd.mul(simd.mul(x, factor), scale),
+            );
         }
     }
 }

@@ -211,10 +211,16 @@ impl Kernel for Quantise<'_> {
 /// The greatest magnitude of a block over 127.
 #[inline(always)]
 fn block_scale<S: Simd>(simd: S, values: &[f32; BLOCK]) -> f32 {
-    let greatest = simd.fold(values, 0.0, simd.zero(), |greatest, values| {
-        let magnitude = simd.max(values, simd.sub(simd.zero(), values));
-        simd.max(greatest, magnitude)
-    });
+    let greatest = simd.fold(
+        values,
+        0.0,
+        simd.zero(),
+        #[inline(always)]
+        |greatest, values| {
+            let magnitude = simd.max(values, simd.sub(simd.zero(), values));
+            simd.max(greatest, magnitude)
+        },
+    );
     simd.greatest(greatest) / 127.0
 }
 

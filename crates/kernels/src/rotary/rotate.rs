@@ -10,7 +10,6 @@ use crate::{Error, Result};
 
 /// Which components of a head make a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum RotaryLayout {
     /// `2i` and `2i + 1`, as in the paper and in GGUF files of the Llama line.
     Interleaved,

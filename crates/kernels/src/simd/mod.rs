@@ -5,8 +5,9 @@
 //! a [`Kernel`]; [`Supported::run`] compiles it for each tier and picks the one in use. Kernels
 //! that need an instruction of their own (integer dot products, say) have a file a tier instead.
 //!
-//! Everything on the way from `Supported::run` to an instruction is `#[inline(always)]`: only what
-//! is inlined into the function with the tier's `#[target_feature]` is compiled for it.
+//! Everything on the way from `Supported::run` to an instruction is `#[inline(always)]`, closures
+//! too: only what is inlined into the function with the tier's `#[target_feature]` is compiled for
+//! it. What is not, works, but calls a function for each vector.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -11,7 +11,11 @@ impl Kernel for ExpOf<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        simd.map_in_place(self.0, |x| simd.exp(x));
+        simd.map_in_place(
+            self.0,
+            #[inline(always)]
+            |x| simd.exp(x),
+        );
     }
 }
 
