@@ -28,11 +28,19 @@ pub(super) fn prefill(job: Job<'_>, out: &mut [f32]) {
         // The last tokens look at the most: they go first, so that no thread is left with them.
         let number = tiles - 1 - task / heads;
         let first = number * tile;
-        job.cpu.run(PrefillTile {
-            job: &job,
-            head: task % heads,
-            tokens: first..tokens.min(first + tile),
-            out: &out,
+        let tokens = first..tokens.min(first + tile);
+        let shape = Shape {
+            rows: tokens.len() * job.group,
+            dim: job.cache.head_dim(),
+        };
+        with_scratch(shape.scratch(), |scratch| {
+            job.cpu.run(PrefillTile {
+                job: &job,
+                head: task % heads,
+                tokens,
+                tile: Tile::new(shape, scratch),
+                out: &out,
+            });
         });
     });
 }
@@ -41,6 +49,7 @@ struct PrefillTile<'a> {
     job: &'a Job<'a>,
     head: usize,
     tokens: Range<usize>,
+    tile: Tile<'a>,
     out: &'a Disjoint<'a, f32>,
 }
 
@@ -53,29 +62,23 @@ impl Kernel for PrefillTile<'_> {
             job,
             head,
             tokens,
+            mut tile,
             out,
         } = self;
-        let shape = Shape {
-            rows: tokens.len() * job.group,
-            dim: job.cache.head_dim(),
-        };
-        let before = tokens.start * job.group;
+        let (before, rows) = (tokens.start * job.group, tokens.len() * job.group);
+        for row in 0..rows {
+            tile.set_query(row, job.query(head, before + row), job.scale);
+        }
+        let source = CachedHead { job, head };
         let (first, last) = (job.visible(tokens.start), job.visible(tokens.end - 1));
-        with_scratch(shape.scratch(), |scratch| {
-            let mut tile = Tile::new(shape, scratch);
-            for row in 0..shape.rows {
-                tile.set_query(row, job.query(head, before + row), job.scale);
-            }
-            let source = CachedHead { job, head };
-            tile.attend(simd, &source, first.from, last.to, |row| {
-                job.visible(tokens.start + row / job.group)
-            });
-            for row in 0..shape.rows {
-                let at = job.place(head, before + row);
-                // SAFETY: each row of each head of keys has its own place, and is in one task.
-                tile.finish(simd, row, unsafe { out.part(at, shape.dim) });
-            }
+        tile.attend(simd, &source, first.from, last.to, |row| {
+            job.visible(tokens.start + row / job.group)
         });
+        for row in 0..rows {
+            let at = job.place(head, before + row);
+            // SAFETY: each row of each head of keys has its own place, and is in one task.
+            tile.finish(simd, row, unsafe { out.part(at, job.cache.head_dim()) });
+        }
     }
 }
 

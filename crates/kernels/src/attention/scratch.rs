@@ -1,7 +1,8 @@
 //! Memory for tiles, kept by each thread from one task to the next.
 //!
 //! A tile's buffers are a hundred kilobytes or more; asking the system for them once a task would
-//! cost as much as a small task itself.
+//! cost as much as a small task itself. It is taken before a kernel is entered, as code in a closure
+//! that is called from outside the kernel would not be compiled for the kernel's tier.
 
 use std::cell::Cell;
 

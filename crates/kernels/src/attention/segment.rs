@@ -70,11 +70,20 @@ pub(super) fn segment_attention_on(
     let tiles = tiles(lengths, heads, team.threads());
     let out = Disjoint::new(out);
     team.run(tiles.len() * heads, |task| {
-        cpu.run(SegmentTile {
-            job: &job,
-            tile: &tiles[task / heads],
-            head: task % heads,
-            out: &out,
+        let TextTile { text, queries } = &tiles[task / heads];
+        let shape = Shape {
+            rows: queries.len(),
+            dim: head_dim,
+        };
+        with_scratch(shape.scratch(), |scratch| {
+            cpu.run(SegmentTile {
+                job: &job,
+                text,
+                queries,
+                head: task % heads,
+                tile: Tile::new(shape, scratch),
+                out: &out,
+            });
         });
     });
     Ok(())
@@ -142,8 +151,10 @@ impl<'a> Job<'a> {
 
 struct SegmentTile<'a> {
     job: &'a Job<'a>,
-    tile: &'a TextTile,
+    text: &'a Range<usize>,
+    queries: &'a Range<usize>,
     head: usize,
+    tile: Tile<'a>,
     out: &'a Disjoint<'a, f32>,
 }
 
@@ -154,14 +165,12 @@ impl Kernel for SegmentTile<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Self {
             job,
-            tile: TextTile { text, queries },
+            text,
+            queries,
             head,
+            mut tile,
             out,
         } = self;
-        let shape = Shape {
-            rows: queries.len(),
-            dim: job.dim,
-        };
         let source = TextHead {
             job,
             start: text.start,
@@ -171,18 +180,15 @@ impl Kernel for SegmentTile<'_> {
             from: 0,
             to: text.len(),
         };
-        with_scratch(shape.scratch(), |scratch| {
-            let mut tile = Tile::new(shape, scratch);
-            for (row, token) in queries.clone().enumerate() {
-                tile.set_query(row, job.head(token, 0, head), job.scale);
-            }
-            tile.attend(simd, &source, 0, text.len(), |_| whole);
-            for (row, token) in queries.clone().enumerate() {
-                let at = token * job.width + head * job.dim;
-                // SAFETY: each row of each head has its own place, and is in one task.
-                tile.finish(simd, row, unsafe { out.part(at, job.dim) });
-            }
-        });
+        for (row, token) in queries.clone().enumerate() {
+            tile.set_query(row, job.head(token, 0, head), job.scale);
+        }
+        tile.attend(simd, &source, 0, text.len(), |_| whole);
+        for (row, token) in queries.clone().enumerate() {
+            let at = token * job.width + head * job.dim;
+            // SAFETY: each row of each head has its own place, and is in one task.
+            tile.finish(simd, row, unsafe { out.part(at, job.dim) });
+        }
     }
 }
 

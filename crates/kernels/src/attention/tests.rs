@@ -521,7 +521,7 @@ fn nothing_to_do_is_no_error_and_misfits_are() {
     assert!(cache.extend(keys, Rows::whole(&[], 4).unwrap()).is_err());
     assert_eq!(cache.len(), 0, "a refused call changes nothing");
     cache.extend(keys, keys).unwrap();
-    let mut call = |queries, heads, out: &mut [f32]| {
+    let call = |queries, heads, out: &mut [f32]| {
         super::causal_attention(&team, queries, &cache, heads, 1.0, None, out)
     };
     assert_eq!(call(queries, 2, &mut out), Ok(()));
