@@ -6,6 +6,7 @@
 //! [`GgufTextModel`] are what runs on this machine, on a device from [`select_device`].
 
 mod answer_text;
+mod bare;
 mod decoder;
 mod device;
 mod embedder;
@@ -30,6 +31,7 @@ mod test_models;
 #[path = "../tests/support/tiny.rs"]
 mod tiny;
 
+pub use bare::BareTextModel;
 pub use device::{DeviceChoice, SelectedDevice, select_device};
 pub use embedder::BertEmbedder;
 pub use error::{Error, Result};

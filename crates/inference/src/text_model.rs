@@ -61,7 +61,7 @@ impl GgufTextModel {
             context_length: context_length(options.context_length, config.context_length)?,
             device: options.device.name().to_owned(),
         };
-        let engine = start_engine(name, &file, &prompts, options)?;
+        let engine = Backend::load(name, &file, options)?.start(name, &prompts, options.threads)?;
         tracing::info!(model = name, device = info.device, elapsed = ?started.elapsed(), "loaded");
         Ok(Self {
             info,
@@ -125,32 +125,49 @@ impl TextModel for GgufTextModel {
     }
 }
 
-/// Runs the model over our kernels where it can, and through Candle on graphics cards and for
-/// weights that no kernel knows.
-fn start_engine(
-    name: &str,
-    file: &GgufFile,
-    prompts: &Arc<PromptBuilder>,
-    options: &TextModelOptions,
-) -> Result<Engine> {
-    let device = options.device.device();
-    if device.is_cpu() {
-        match KernelDecoder::obstacle(file) {
-            None => {
-                let decoder = KernelDecoder::from_gguf(file, team(name, options.threads)?)?;
-                return Engine::start(name, decoder, Arc::clone(prompts), None);
-            }
-            Some(obstacle) => {
-                tracing::warn!(
-                    model = name,
-                    obstacle,
-                    "no kernels for this model: it runs slower"
-                );
+/// What computes the model: our kernels where they can, Candle on graphics cards and for weights
+/// that no kernel knows.
+pub(crate) enum Backend {
+    /// Our kernels.
+    Kernels(KernelDecoder),
+    /// Candle.
+    Candle(Decoder),
+}
+
+impl Backend {
+    pub(crate) fn load(name: &str, file: &GgufFile, options: &TextModelOptions) -> Result<Self> {
+        let device = options.device.device();
+        if device.is_cpu() {
+            match KernelDecoder::obstacle(file) {
+                None => {
+                    let team = team(name, options.threads)?;
+                    return KernelDecoder::from_gguf(file, team).map(Self::Kernels);
+                }
+                Some(obstacle) => {
+                    tracing::warn!(
+                        model = name,
+                        obstacle,
+                        "no kernel for this model: Candle runs it"
+                    );
+                }
             }
         }
+        Decoder::from_gguf(file, device).map(Self::Candle)
     }
-    let decoder = Decoder::from_gguf(file, device)?;
-    Engine::start(name, decoder, Arc::clone(prompts), options.threads)
+
+    /// Starts the engine that owns the model.
+    fn start(
+        self,
+        name: &str,
+        prompts: &Arc<PromptBuilder>,
+        threads: Option<usize>,
+    ) -> Result<Engine> {
+        match self {
+            // Its threads are a team of their own.
+            Self::Kernels(decoder) => Engine::start(name, decoder, Arc::clone(prompts), None),
+            Self::Candle(decoder) => Engine::start(name, decoder, Arc::clone(prompts), threads),
+        }
+    }
 }
 
 /// Threads of a model: its own if a number is asked for, else those that all models share.

@@ -50,6 +50,11 @@ impl Attention {
         })
     }
 
+    /// Memory of the matrices.
+    pub(super) fn weight_bytes(&self) -> usize {
+        self.query_key_value.weight_bytes() + self.output.weight_bytes()
+    }
+
     /// (tokens, hidden) -> (tokens, hidden)
     pub(super) fn forward(
         &self,

@@ -31,6 +31,11 @@ impl FeedForward {
         })
     }
 
+    /// Memory of the matrices.
+    pub(super) fn weight_bytes(&self) -> usize {
+        self.gate_up.weight_bytes() + self.down.weight_bytes()
+    }
+
     /// (tokens, hidden) -> (tokens, hidden)
     pub(super) fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let both = self.gate_up.forward(input)?; // (tokens, 2 * width)

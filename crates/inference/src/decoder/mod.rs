@@ -75,6 +75,7 @@ impl Decoder {
     }
 
     /// What the file says of the model.
+    #[cfg(test)]
     pub(crate) fn config(&self) -> &DecoderConfig {
         &self.config
     }
@@ -90,10 +91,29 @@ impl Decoder {
         tokens: &[u32],
         cache: &mut KvCache,
     ) -> candle_core::Result<Vec<f32>> {
+        self.logits(tokens, cache, tokens.len().saturating_sub(1))
+    }
+
+    /// Reads tokens and returns the logits after those from number `first` on: (tokens, vocabulary).
+    pub(crate) fn logits(
+        &self,
+        tokens: &[u32],
+        cache: &mut KvCache,
+        first: usize,
+    ) -> candle_core::Result<Vec<f32>> {
         let hidden = self.hidden(tokens, cache)?;
-        let last = hidden.narrow(0, tokens.len() - 1, 1)?; // (1, hidden)
-        let last = self.output_norm.forward(&last)?;
-        self.output.forward(&last)?.flatten_all()?.to_vec1()
+        let asked = hidden.narrow(0, first, tokens.len() - first)?; // (asked, hidden)
+        let asked = self.output_norm.forward(&asked)?;
+        self.output.forward(&asked)?.flatten_all()?.to_vec1()
+    }
+
+    /// Memory of the weights that each token reads.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        let blocks = self
+            .blocks
+            .iter()
+            .map(|block| block.attention.weight_bytes() + block.feed_forward.weight_bytes());
+        blocks.sum::<usize>() + self.output.weight_bytes()
     }
 
     /// Reads tokens for the cache alone: nobody needs logits in the middle of a prompt.

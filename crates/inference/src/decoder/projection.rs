@@ -53,6 +53,14 @@ impl Projection {
         }
     }
 
+    /// Memory of the matrices.
+    pub(super) fn weight_bytes(&self) -> usize {
+        match &self.matrices {
+            Matrices::Dense { whole, .. } => whole.elem_count() * whole.dtype().size_in_bytes(),
+            Matrices::Quantised(matrices) => matrices.iter().map(quantised_bytes).sum(),
+        }
+    }
+
     /// (tokens, inputs) -> (tokens, outputs)
     pub(super) fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let output = match &self.matrices {
@@ -69,6 +77,15 @@ impl Projection {
         match &self.bias {
             Some(bias) => output.broadcast_add(bias),
             None => Ok(output),
+        }
+    }
+}
+
+fn quantised_bytes(matrix: &QMatMul) -> usize {
+    match matrix {
+        QMatMul::QTensor(tensor) => tensor.storage_size_in_bytes(),
+        QMatMul::Tensor(tensor) | QMatMul::TensorF16(tensor) => {
+            tensor.elem_count() * tensor.dtype().size_in_bytes()
         }
     }
 }

@@ -45,6 +45,11 @@ impl Attention {
         })
     }
 
+    /// Memory of the matrices.
+    pub(super) fn weight_bytes(&self) -> usize {
+        self.query_key_value.bytes() + self.output.bytes()
+    }
+
     /// From `normed` to `out`; the tokens' keys and values go into the cache of this block.
     pub(super) fn forward(
         &self,

@@ -29,6 +29,11 @@ impl FeedForward {
         })
     }
 
+    /// Memory of the matrices.
+    pub(super) fn weight_bytes(&self) -> usize {
+        self.gate_up.bytes() + self.down.bytes()
+    }
+
     /// From `normed` to `out`.
     pub(super) fn forward(&self, team: &Team, scratch: &mut Scratch) -> Result<(), ComputeError> {
         let Scratch {

@@ -103,9 +103,10 @@ impl KernelDecoder {
         Ok(decoder)
     }
 
-    /// What the file says of the model.
-    pub(crate) fn config(&self) -> &DecoderConfig {
-        &self.config
+    /// Memory of the weights that each token reads.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        let blocks = self.blocks.iter().map(Block::weight_bytes).sum::<usize>();
+        blocks + self.output().bytes()
     }
 
     /// An empty cache for one request.
@@ -148,10 +149,14 @@ impl KernelDecoder {
         } = &mut *scratch;
         let states = &states[first * self.config.hidden..];
         self.output_norm.forward(&self.team, states, normed)?;
-        let output = self.output.as_ref().unwrap_or(&self.embedding);
+        let output = self.output();
         let mut logits = Vec::new();
         output.forward(&self.team, normed, rows, &mut logits)?;
         Ok(logits)
+    }
+
+    fn output(&self) -> &Projection {
+        self.output.as_ref().unwrap_or(&self.embedding)
     }
 
     /// One pass through the blocks; leaves the hidden states in the scratch. If it fails, the cache
@@ -231,6 +236,10 @@ impl Block {
         self.feed_forward.forward(team, scratch)?;
         add_rows(team, &mut scratch.states, &scratch.out, self.width())?;
         Ok(())
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.attention.weight_bytes() + self.feed_forward.weight_bytes()
     }
 
     fn width(&self) -> usize {

@@ -50,6 +50,11 @@ impl Projection {
         Ok(())
     }
 
+    /// Memory of the matrices.
+    pub(super) fn bytes(&self) -> usize {
+        self.linear.bytes()
+    }
+
     /// Outputs.
     pub(super) fn outputs(&self) -> usize {
         self.linear.rows()
