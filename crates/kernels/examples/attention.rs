@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for length in [64, 512, 2048, 8192] {
         decode(&team, length)?;
     }
-    for (texts, length) in [(1, 16), (1, 128), (1, 512), (32, 128)] {
+    for (texts, length) in [(1, 16), (1, 128), (1, 512), (8, 128), (32, 128)] {
         segments(&team, texts, length)?;
     }
     Ok(())

@@ -173,9 +173,9 @@ fn scatter<S: Simd>(simd: S, from: &[f32], to: &mut [u16]) {
     let places = to.chunks_mut(BLOCK * MOST_LANES);
     for (values, places) in from.chunks(MOST_LANES).zip(places) {
         let mut halves = [0; MOST_LANES];
-        narrow(simd, values, &mut halves[..values.len()]);
-        for (half, place) in halves.iter().zip(places.chunks_mut(BLOCK)) {
-            place[0] = *half;
+        narrow(simd, values, &mut halves);
+        for (half, place) in halves.iter().zip(places.iter_mut().step_by(BLOCK)) {
+            *place = *half;
         }
     }
 }
@@ -187,11 +187,16 @@ fn narrow<S: Simd>(simd: S, from: &[f32], to: &mut [u16]) {
     let most = simd.splat(f16::MAX.to_f32());
     let least = simd.splat(f16::MIN.to_f32());
     let finite = |values: S::F32| simd.max(least, simd.min(most, values));
-    for (values, places) in from.chunks(S::LANES).zip(to.chunks_mut(S::LANES)) {
-        let halves = finite(simd.load_first(values));
+    let places = to.chunks_mut(S::LANES);
+    for (values, places) in from.chunks(S::LANES).zip(places) {
+        if values.len() == S::LANES && places.len() == S::LANES {
+            // SAFETY: both chunks have LANES values.
+            unsafe { simd.store_f16(places.as_mut_ptr(), finite(simd.load(values.as_ptr()))) };
+            continue;
+        }
         let mut lanes = [0; MOST_LANES];
         // SAFETY: the buffer has MOST_LANES >= LANES places.
-        unsafe { simd.store_f16(lanes.as_mut_ptr(), halves) };
+        unsafe { simd.store_f16(lanes.as_mut_ptr(), finite(simd.load_first(values))) };
         let count = values.len().min(places.len());
         places[..count].copy_from_slice(&lanes[..count]);
     }

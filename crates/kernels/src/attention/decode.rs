@@ -114,16 +114,15 @@ impl Kernel for PageTask<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let mut scores = [0.0; GROUP * PAGE];
         self.start();
         for row in (0..self.sizes.rows).step_by(GROUP) {
             match self.sizes.rows - row {
-                1 => self.attend::<S, 1>(simd, row, &mut scores),
-                2 => self.attend::<S, 2>(simd, row, &mut scores),
-                3 => self.attend::<S, 3>(simd, row, &mut scores),
-                4 => self.attend::<S, 4>(simd, row, &mut scores),
-                5 => self.attend::<S, 5>(simd, row, &mut scores),
-                _ => self.attend::<S, GROUP>(simd, row, &mut scores),
+                1 => self.attend::<S, 1>(simd, row),
+                2 => self.attend::<S, 2>(simd, row),
+                3 => self.attend::<S, 3>(simd, row),
+                4 => self.attend::<S, 4>(simd, row),
+                5 => self.attend::<S, 5>(simd, row),
+                _ => self.attend::<S, GROUP>(simd, row),
             }
         }
     }
@@ -138,10 +137,11 @@ impl PageTask<'_> {
 
     /// `R` rows from `row` on.
     #[inline(always)]
-    fn attend<S: Simd, const R: usize>(&mut self, simd: S, row: usize, scores: &mut [f32]) {
+    fn attend<S: Simd, const R: usize>(&mut self, simd: S, row: usize) {
         let Sizes {
             rows, dim, stride, ..
         } = self.sizes;
+        let mut scores = [[0.0; PAGE]; R];
         let start = self.page * PAGE;
         let visible: [Visible; R] = std::array::from_fn(|r| {
             let seen = self.job.visible((row + r) / self.job.group);
@@ -154,7 +154,7 @@ impl PageTask<'_> {
             outputs: &mut outputs[row * stride..][..R * stride],
             most: &mut most[row..][..R],
             sums: &mut sums[row * MOST_LANES..][..R * MOST_LANES],
-            scores: &mut scores[..R * PAGE],
+            scores: scores.as_flattened_mut(),
         };
         let keys = Blocks {
             start: self.job.cache.keys(self.page, self.head).as_ptr(),

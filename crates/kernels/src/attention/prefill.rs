@@ -13,14 +13,22 @@ use super::causal::Job;
 use super::scratch::with_scratch;
 use super::tile::{SPAN, Shape, Source, Tile};
 
-/// Rows of a tile, or a few less. More would share a widened block among more rows, but leave fewer
-/// tasks to share out.
-const TILE_ROWS: usize = 96;
+/// Rows of a tile, or a few less, where there are tasks enough: all of them share a widened block.
+const LARGE_TILE: usize = 192;
+/// The same where there are few tokens and heads.
+const SMALL_TILE: usize = 48;
+/// Tasks a thread that are enough.
+const TASKS_A_THREAD: usize = 4;
 
 /// Computes all rows; `out` is as long as the job asks for.
 pub(super) fn prefill(job: Job<'_>, out: &mut [f32]) {
     let tokens = job.queries.count();
-    let tile = (TILE_ROWS / job.group).max(1);
+    let large = tokens * job.group * job.cache.kv_heads() / LARGE_TILE;
+    let rows = match large < TASKS_A_THREAD * job.team.threads() {
+        true => SMALL_TILE,
+        false => LARGE_TILE,
+    };
+    let tile = (rows / job.group).max(1);
     let tiles = tokens.div_ceil(tile);
     let heads = job.cache.kv_heads();
     let out = Disjoint::new(out);
@@ -70,8 +78,7 @@ impl Kernel for PrefillTile<'_> {
             tile.set_query(row, job.query(head, before + row), job.scale);
         }
         let source = CachedHead { job, head };
-        let (first, last) = (job.visible(tokens.start), job.visible(tokens.end - 1));
-        tile.attend(simd, &source, first.from, last.to, |row| {
+        tile.attend(simd, &source, |row| {
             job.visible(tokens.start + row / job.group)
         });
         for row in 0..rows {

@@ -183,7 +183,7 @@ impl Kernel for SegmentTile<'_> {
         for (row, token) in queries.clone().enumerate() {
             tile.set_query(row, job.head(token, 0, head), job.scale);
         }
-        tile.attend(simd, &source, 0, text.len(), |_| whole);
+        tile.attend(simd, &source, |_| whole);
         for (row, token) in queries.clone().enumerate() {
             let at = token * job.width + head * job.dim;
             // SAFETY: each row of each head has its own place, and is in one task.
@@ -211,13 +211,42 @@ impl Source for TextHead<'_> {
     ) {
         let dim = self.job.dim;
         let stride = values.len() / SPAN;
-        for position in 0..count {
-            let row = self.start + first + position;
-            let key = self.job.head(row, 1, self.head);
-            for (component, value) in key.iter().enumerate() {
-                keys[component * SPAN + position] = *value;
-            }
-            values[position * stride..][..dim].copy_from_slice(self.job.head(row, 2, self.head));
+        let row = |position: usize| self.start + first + position;
+        let key = |position: usize| self.job.head(row(position), 1, self.head);
+        let whole = count - count % SQUARE;
+        for position in (0..whole).step_by(SQUARE) {
+            let rows = [0, 1, 2, 3].map(|ahead| key(position + ahead));
+            turn(rows, &mut keys[position..]);
         }
+        for position in whole..count {
+            let places = keys[position..].iter_mut().step_by(SPAN);
+            places.zip(key(position)).for_each(|(to, from)| *to = *from);
+        }
+        for position in 0..count {
+            let value = self.job.head(row(position), 2, self.head);
+            values[position * stride..][..dim].copy_from_slice(value);
+        }
+    }
+}
+
+/// Rows that are turned into columns together: squares of them are shuffles of registers.
+const SQUARE: usize = 4;
+
+/// Writes rows as columns, `SPAN` values from one component to the next.
+#[inline(always)]
+fn turn(rows: [&[f32]; SQUARE], to: &mut [f32]) {
+    let [a, b, c, d] = rows.map(|row| row.chunks_exact(SQUARE));
+    let rest = [&a, &b, &c, &d].map(|row| row.remainder());
+    let done = rows[0].len() - rest[0].len();
+    let squares = a.zip(b).zip(c.zip(d));
+    for (number, ((a, b), (c, d))) in squares.enumerate() {
+        for component in 0..SQUARE {
+            let column = [a[component], b[component], c[component], d[component]];
+            to[(number * SQUARE + component) * SPAN..][..SQUARE].copy_from_slice(&column);
+        }
+    }
+    for component in 0..rest[0].len() {
+        let column = rest.map(|row| row[component]);
+        to[(done + component) * SPAN..][..SQUARE].copy_from_slice(&column);
     }
 }

@@ -47,7 +47,7 @@ pub(super) trait Source {
     );
 }
 
-/// The sizes of a tile.
+/// The sizes of a tile, which has at least one row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     /// Rows of queries.
@@ -125,30 +125,45 @@ impl<'a> Tile<'a> {
         }
     }
 
-    /// Passes over the positions `first .. end`; `visible` says what each row looks at.
+    /// Passes over all positions that rows look at; `visible` says what each row looks at. Spans
+    /// begin and end in the order of the rows.
     #[inline(always)]
     pub(super) fn attend<S: Simd>(
         &mut self,
         simd: S,
         source: &impl Source,
-        first: usize,
-        end: usize,
         visible: impl Fn(usize) -> Visible,
     ) {
-        for start in (first / SPAN * SPAN..end).step_by(SPAN) {
-            let count = SPAN.min(end - start);
+        let (first, last) = (visible(0), visible(self.shape.rows - 1));
+        for start in (first.from / SPAN * SPAN..last.to).step_by(SPAN) {
+            let count = SPAN.min(last.to - start);
             source.block(simd, start, count, self.keys, self.values);
-            for group in 0..self.shape.padded_rows() / GROUP {
-                let visible: [Visible; GROUP] = std::array::from_fn(|r| {
-                    let row = group * GROUP + r;
-                    match row < self.shape.rows {
-                        true => visible(row).within(start, count),
-                        false => Visible::default(),
-                    }
-                });
-                self.attend_group(simd, group * GROUP, visible);
+            // Most blocks are seen whole by all rows, and then need no further look at each.
+            let whole = last.from <= start && first.to >= start + count;
+            for row in (0..self.shape.rows).step_by(GROUP) {
+                let visible = match whole {
+                    true => [Visible { from: 0, to: count }; GROUP],
+                    false => self.spans(row, start, count, &visible),
+                };
+                self.attend_group(simd, row, visible);
             }
         }
+    }
+
+    /// What the rows from `row` on look at in a block; rows beyond the last look at nothing.
+    #[inline(always)]
+    fn spans(
+        &self,
+        row: usize,
+        start: usize,
+        count: usize,
+        visible: &impl Fn(usize) -> Visible,
+    ) -> [Visible; GROUP] {
+        let mut spans = [Visible::default(); GROUP];
+        for (row, span) in (row..self.shape.rows).zip(&mut spans) {
+            *span = visible(row).within(start, count);
+        }
+        spans
     }
 
     /// The rows from `row` on against the block in the panels.
