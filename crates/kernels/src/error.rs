@@ -27,4 +27,14 @@ pub enum Error {
         /// Values received.
         received: usize,
     },
+    /// An index is not below the number of things that it chooses from.
+    #[error("{argument} is {index}, but there are {count}")]
+    OutOfRange {
+        /// The name of the argument.
+        argument: &'static str,
+        /// The index received.
+        index: usize,
+        /// Things to choose from.
+        count: usize,
+    },
 }

@@ -6,6 +6,7 @@
 //! machine it is on. Every function is safe to call: lengths that do not fit together are an
 //! [`Error`], and no instruction runs that the processor has not announced.
 
+mod dense;
 mod disjoint;
 mod distance;
 mod error;
@@ -13,6 +14,7 @@ mod isa;
 mod simd;
 mod team;
 
+pub use dense::{DenseFormat, DenseMatrix, dense_product};
 pub use distance::{
     inner_product, inner_product_table, inner_products, squared_l2, squared_l2_table, squared_l2s,
     squared_norm,

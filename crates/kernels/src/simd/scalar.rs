@@ -118,4 +118,11 @@ impl Simd for ScalarLanes {
         let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
         bits.map(|bits| bf16::from_bits(bits).to_f32())
     }
+
+    #[inline(always)]
+    unsafe fn load_bf16_pairs(self, from: *const u16) -> [Self::F32; 2] {
+        // SAFETY: the caller promises LANES pairs of u16.
+        let pairs = unsafe { from.cast::<[[u16; 2]; LANES]>().read_unaligned() };
+        [0, 1].map(|which| pairs.map(|pair| bf16::from_bits(pair[which]).to_f32()))
+    }
 }

@@ -1,0 +1,240 @@
+//! Many tokens: a panel of weights in the first cache is multiplied with block after block of them.
+//!
+//! A panel is two vectors of outputs by a block of columns. Against 12 tokens at a time (6 where
+//! there are 16 registers) its sums fill the registers, so that each load serves several products.
+//! Between the panels of one matrix's columns the sums wait in the output: storing and loading an
+//! f32 does not change it, so blocks change no result.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::element::{Element, SingleElement, accumulate};
+use super::product::Task;
+use super::{DenseInputs, TILE};
+use crate::simd::Simd;
+
+/// Columns of a panel. Two tiles of them are 32 KiB in f32, which leaves room in the first cache for
+/// the inputs that pass by. Even, so that no pair of columns is parted.
+pub(super) const BLOCK: usize = 256;
+
+/// Memory for a panel of widened weights.
+#[repr(C, align(64))]
+pub(super) struct Scratch([u32; 2 * TILE * BLOCK]);
+
+/// How a panel is multiplied: by widening it to f32, or by an instruction of its own.
+pub(super) trait Panel<S: Simd>: Copy {
+    /// What a panel is made of, and the inputs that it is multiplied with.
+    type Weight;
+    type Input;
+
+    /// Where the panel's `V` vectors of outputs begin, that of columns from `columns.start` on in
+    /// the tiles from `tile` on.
+    fn weights<const V: usize>(
+        self,
+        simd: S,
+        task: &Task<'_>,
+        tile: usize,
+        columns: Range<usize>,
+        scratch: &mut Scratch,
+    ) -> [*const Self::Weight; V];
+
+    /// A token's inputs from a column on, which is a multiple of [`BLOCK`].
+    fn inputs(self, inputs: &DenseInputs<'_>, token: usize, column: usize) -> *const Self::Input;
+
+    /// Adds to `sums` the products of the panel's columns.
+    ///
+    /// # Safety
+    ///
+    /// `weights` come from [`Panel::weights`], `inputs` from [`Panel::inputs`], for the same columns
+    /// and an unchanged scratch.
+    unsafe fn accumulate<const V: usize, const T: usize>(
+        self,
+        simd: S,
+        weights: [*const Self::Weight; V],
+        inputs: [*const Self::Input; T],
+        columns: usize,
+        sums: [[S::F32; V]; T],
+    ) -> [[S::F32; V]; T];
+}
+
+/// Panels of `E`, widened to f32.
+pub(super) struct Widened<E>(PhantomData<E>);
+
+impl<E> Widened<E> {
+    pub(super) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E> Clone for Widened<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Widened<E> {}
+
+/// Multiplies any number of tokens.
+#[inline(always)]
+pub(super) fn product<S: Simd, P: Panel<S>>(simd: S, panel: P, task: Task<'_>) {
+    let mut scratch = Scratch([0; 2 * TILE * BLOCK]);
+    let at_once = 2 * S::LANES / TILE;
+    let mut tiles = task.tiles.clone();
+    while tiles.len() >= at_once {
+        columns::<S, P, 2>(simd, panel, &task, tiles.start, &mut scratch);
+        tiles.start += at_once;
+    }
+    // Two vectors are two tiles or one; only in the first case is one left over.
+    for tile in tiles {
+        columns::<S, P, 1>(simd, panel, &task, tile, &mut scratch);
+    }
+}
+
+/// The panels of some outputs, one block of columns after another; a matrix without columns has one
+/// empty block, which stores zeros.
+#[inline(always)]
+fn columns<S: Simd, P: Panel<S>, const V: usize>(
+    simd: S,
+    panel: P,
+    task: &Task<'_>,
+    tile: usize,
+    scratch: &mut Scratch,
+) {
+    let mut columns = 0..task.matrix.columns().min(BLOCK);
+    loop {
+        let weights = panel.weights::<V>(simd, task, tile, columns.clone(), scratch);
+        // SAFETY: the weights are those of the panel, and the scratch is left alone meanwhile.
+        unsafe { tokens::<S, P, V>(simd, panel, task, tile, weights, columns.clone()) };
+        if columns.end == task.matrix.columns() {
+            return;
+        }
+        columns = columns.end..task.matrix.columns().min(columns.end + BLOCK);
+    }
+}
+
+/// A panel against all tokens, in blocks of nearly equal size: a small last block would have too few
+/// sums to keep the processor busy.
+///
+/// # Safety
+///
+/// `weights` are those of the panel.
+#[inline(always)]
+unsafe fn tokens<S: Simd, P: Panel<S>, const V: usize>(
+    simd: S,
+    panel: P,
+    task: &Task<'_>,
+    tile: usize,
+    weights: [*const P::Weight; V],
+    columns: Range<usize>,
+) {
+    let tokens = task.inputs.tokens();
+    let most = if S::REGISTERS >= 32 { 12 } else { 6 };
+    let mut first = 0;
+    while first < tokens {
+        let left = tokens - first;
+        let count = left.div_ceil(left.div_ceil(most));
+        macro_rules! block {
+            ($tokens:literal) => {{
+                let columns = columns.clone();
+                // SAFETY: as the caller promises.
+                unsafe {
+                    block::<S, P, V, $tokens>(simd, panel, task, tile, weights, columns, first);
+                }
+                $tokens
+            }};
+        }
+        first += match count {
+            12.. if most == 12 => block!(12),
+            11 if most == 12 => block!(11),
+            10 if most == 12 => block!(10),
+            9 if most == 12 => block!(9),
+            8 if most == 12 => block!(8),
+            7 if most == 12 => block!(7),
+            6.. => block!(6),
+            5 => block!(5),
+            4 => block!(4),
+            3 => block!(3),
+            2 => block!(2),
+            _ => block!(1),
+        };
+    }
+}
+
+/// A panel against `T` tokens.
+///
+/// # Safety
+///
+/// `weights` are those of the panel, and there are `T` tokens from `first` on.
+#[inline(always)]
+unsafe fn block<S: Simd, P: Panel<S>, const V: usize, const T: usize>(
+    simd: S,
+    panel: P,
+    task: &Task<'_>,
+    tile: usize,
+    weights: [*const P::Weight; V],
+    columns: Range<usize>,
+    first: usize,
+) {
+    let mut inputs = [std::ptr::null(); T];
+    let mut sums = [[simd.zero(); V]; T];
+    for t in 0..T {
+        inputs[t] = panel.inputs(task.inputs, first + t, columns.start);
+        if columns.start > 0 {
+            sums[t] = task.load(simd, first + t, tile);
+        }
+    }
+    // SAFETY: the caller promises the weights; the inputs begin at the same column.
+    let sums = unsafe { panel.accumulate(simd, weights, inputs, columns.len(), sums) };
+    for (t, sums) in sums.into_iter().enumerate() {
+        task.store(simd, first + t, tile, sums);
+    }
+}
+
+impl<S: Simd, E: Element> Panel<S> for Widened<E> {
+    type Weight = u32;
+    type Input = f32;
+
+    #[inline(always)]
+    fn weights<const V: usize>(
+        self,
+        simd: S,
+        task: &Task<'_>,
+        tile: usize,
+        columns: Range<usize>,
+        scratch: &mut Scratch,
+    ) -> [*const u32; V] {
+        let packed = task.weights::<S, E, V>(tile);
+        let skipped = columns.start * TILE;
+        let room = scratch.0.as_mut_ptr();
+        let mut weights = [std::ptr::null(); V];
+        for v in 0..V {
+            let output = v * S::LANES;
+            let at = output / TILE * (TILE * BLOCK) + output % TILE;
+            // SAFETY: the tile has the columns, of which `columns.start`, a multiple of BLOCK and so
+            // even, are left out. `V` vectors are at most two tiles, and the scratch has room for
+            // BLOCK columns of both, this vector's beginning at `at`.
+            weights[v] =
+                unsafe { E::widen(simd, packed[v].add(skipped), columns.len(), room.add(at)) };
+        }
+        weights
+    }
+
+    #[inline(always)]
+    fn inputs(self, inputs: &DenseInputs<'_>, token: usize, column: usize) -> *const f32 {
+        inputs.token(token)[column..].as_ptr()
+    }
+
+    #[inline(always)]
+    unsafe fn accumulate<const V: usize, const T: usize>(
+        self,
+        simd: S,
+        weights: [*const u32; V],
+        inputs: [*const f32; T],
+        columns: usize,
+        sums: [[S::F32; V]; T],
+    ) -> [[S::F32; V]; T] {
+        // SAFETY: the panel is f32 by columns, whether in the matrix or in the scratch, and the
+        // inputs have its columns.
+        unsafe { accumulate::<S, SingleElement, V, T>(simd, weights, inputs, columns, sums) }
+    }
+}
