@@ -5,21 +5,22 @@
 //! Between the panels of one matrix's columns the sums wait in the output: storing and loading an
 //! f32 does not change it, so blocks change no result.
 
-use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::element::{Element, SingleElement, accumulate};
+use super::element::{BrainElement, Element, HalfElement, SingleElement, accumulate};
 use super::product::Task;
-use super::{DenseInputs, TILE};
+use super::{DenseFormat, DenseInputs, TILE};
 use crate::simd::Simd;
 
 /// Columns of a panel. Two tiles of them are 32 KiB in f32, which leaves room in the first cache for
 /// the inputs that pass by. Even, so that no pair of columns is parted.
 pub(super) const BLOCK: usize = 256;
 
-/// Memory for a panel of widened weights.
+/// Memory for a panel of widened weights; left as it is found, because filling it would take a good
+/// part of the time of a product with a dozen tokens.
 #[repr(C, align(64))]
-pub(super) struct Scratch([u32; 2 * TILE * BLOCK]);
+pub(super) struct Scratch([MaybeUninit<u32>; 2 * TILE * BLOCK]);
 
 /// How a panel is multiplied: by widening it to f32, or by an instruction of its own.
 pub(super) trait Panel<S: Simd>: Copy {
@@ -57,27 +58,14 @@ pub(super) trait Panel<S: Simd>: Copy {
     ) -> [[S::F32; V]; T];
 }
 
-/// Panels of `E`, widened to f32.
-pub(super) struct Widened<E>(PhantomData<E>);
-
-impl<E> Widened<E> {
-    pub(super) fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<E> Clone for Widened<E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E> Copy for Widened<E> {}
+/// Panels of any format, widened to f32.
+#[derive(Clone, Copy)]
+pub(super) struct Widened;
 
 /// Multiplies any number of tokens.
 #[inline(always)]
 pub(super) fn product<S: Simd, P: Panel<S>>(simd: S, panel: P, task: Task<'_>) {
-    let mut scratch = Scratch([0; 2 * TILE * BLOCK]);
+    let mut scratch = Scratch([MaybeUninit::uninit(); 2 * TILE * BLOCK]);
     let at_once = 2 * S::LANES / TILE;
     let mut tiles = task.tiles.clone();
     while tiles.len() >= at_once {
@@ -190,7 +178,7 @@ unsafe fn block<S: Simd, P: Panel<S>, const V: usize, const T: usize>(
     }
 }
 
-impl<S: Simd, E: Element> Panel<S> for Widened<E> {
+impl<S: Simd> Panel<S> for Widened {
     type Weight = u32;
     type Input = f32;
 
@@ -203,20 +191,11 @@ impl<S: Simd, E: Element> Panel<S> for Widened<E> {
         columns: Range<usize>,
         scratch: &mut Scratch,
     ) -> [*const u32; V] {
-        let packed = task.weights::<S, E, V>(tile);
-        let skipped = columns.start * TILE;
-        let room = scratch.0.as_mut_ptr();
-        let mut weights = [std::ptr::null(); V];
-        for v in 0..V {
-            let output = v * S::LANES;
-            let at = output / TILE * (TILE * BLOCK) + output % TILE;
-            // SAFETY: the tile has the columns, of which `columns.start`, a multiple of BLOCK and so
-            // even, are left out. `V` vectors are at most two tiles, and the scratch has room for
-            // BLOCK columns of both, this vector's beginning at `at`.
-            weights[v] =
-                unsafe { E::widen(simd, packed[v].add(skipped), columns.len(), room.add(at)) };
+        match task.matrix.format() {
+            DenseFormat::F32 => widen::<S, SingleElement, V>(simd, task, tile, columns, scratch),
+            DenseFormat::F16 => widen::<S, HalfElement, V>(simd, task, tile, columns, scratch),
+            DenseFormat::Bf16 => widen::<S, BrainElement, V>(simd, task, tile, columns, scratch),
         }
-        weights
     }
 
     #[inline(always)]
@@ -237,4 +216,28 @@ impl<S: Simd, E: Element> Panel<S> for Widened<E> {
         // inputs have its columns.
         unsafe { accumulate::<S, SingleElement, V, T>(simd, weights, inputs, columns, sums) }
     }
+}
+
+/// The panel in f32, in the scratch unless it is f32 where it lies.
+#[inline(always)]
+fn widen<S: Simd, E: Element, const V: usize>(
+    simd: S,
+    task: &Task<'_>,
+    tile: usize,
+    columns: Range<usize>,
+    scratch: &mut Scratch,
+) -> [*const u32; V] {
+    let packed = task.weights::<S, E, V>(tile);
+    let skipped = columns.start * TILE;
+    let room = scratch.0.as_mut_ptr().cast::<u32>();
+    let mut weights = [std::ptr::null(); V];
+    for v in 0..V {
+        let output = v * S::LANES;
+        let at = output / TILE * (TILE * BLOCK) + output % TILE;
+        // SAFETY: the tile has the columns, of which `columns.start`, a multiple of BLOCK and so
+        // even, are left out. `V` vectors are at most two tiles, and the scratch has room for BLOCK
+        // columns of both, this vector's beginning at `at`.
+        weights[v] = unsafe { E::widen(simd, packed[v].add(skipped), columns.len(), room.add(at)) };
+    }
+    weights
 }

@@ -18,9 +18,12 @@ use crate::simd::{Kernel, Simd};
 use crate::team::Team;
 use crate::{Error, Result};
 
-/// Tiles of a task. Even, because two tiles are what a panel has; few, so that even a small matrix
-/// makes tasks for all threads.
-const TASK_TILES: usize = 4;
+/// Tiles of a task with few tokens: as many as go side by side.
+const FEW_TASK_TILES: usize = 4;
+
+/// Tiles of a task with many tokens: those of a panel, so that even a small matrix makes tasks for
+/// many threads.
+const MANY_TASK_TILES: usize = 2;
 
 /// Multiplies the matrix with each token: `out[token * rows + row]` is the inner product of the row
 /// with the token's inputs, which follow each other in `inputs`.
@@ -57,9 +60,13 @@ pub(super) fn product_on(
     require_length("out", tokens.saturating_mul(rows), out.len())?;
     let inputs = DenseInputs::new(team, cpu, &[matrix.format()], inputs, tokens, columns)?;
     let out = Disjoint::new(out);
-    team.run(matrix.tiles().div_ceil(TASK_TILES), |task| {
-        let first = task * TASK_TILES;
-        let tiles = first..matrix.tiles().min(first + TASK_TILES);
+    let task_tiles = match tokens <= FEW {
+        true => FEW_TASK_TILES,
+        false => MANY_TASK_TILES,
+    };
+    team.run(matrix.tiles().div_ceil(task_tiles), |task| {
+        let first = task * task_tiles;
+        let tiles = first..matrix.tiles().min(first + task_tiles);
         // SAFETY: each tile's rows are written by one task.
         unsafe { matrix.tile_product(cpu, tiles, &inputs, &out, rows, 0) };
     });
@@ -80,7 +87,6 @@ fn vectors(argument: &'static str, values: &[f32], dimension: usize) -> Result<u
 }
 
 /// Some tiles of a matrix against all tokens.
-#[derive(Clone)]
 pub(super) struct Task<'task> {
     pub(super) matrix: &'task DenseMatrix,
     pub(super) tiles: Range<usize>,
@@ -138,9 +144,7 @@ impl Kernel for Task<'_> {
             (DenseFormat::F32, true) => few::product::<S, SingleElement>(simd, self),
             (DenseFormat::F16, true) => few::product::<S, HalfElement>(simd, self),
             (DenseFormat::Bf16, true) => few::product::<S, BrainElement>(simd, self),
-            (DenseFormat::F32, false) => many::product(simd, Widened::<SingleElement>::new(), self),
-            (DenseFormat::F16, false) => many::product(simd, Widened::<HalfElement>::new(), self),
-            (DenseFormat::Bf16, false) => many::product(simd, Widened::<BrainElement>::new(), self),
+            (_, false) => many::product(simd, Widened, self),
         }
     }
 }
