@@ -6,6 +6,7 @@
 //! stored, and it is independent from input to input.
 
 use std::arch::x86_64::*;
+use std::mem::transmute;
 use std::ops::Range;
 
 use super::element::BrainElement;
@@ -19,12 +20,13 @@ use crate::team::Team;
 /// Tokens that a task rounds.
 const TASK_TOKENS: usize = 16;
 
-/// Multiplies inputs that have been rounded.
+/// Multiplies inputs that have been rounded; panics if they have not.
 pub(super) fn product(proof: HasAvx512, bf16: HasBf16, task: Task<'_>) {
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
     fn inner(proof: HasAvx512, bf16: HasBf16, task: Task<'_>) {
         many::product(proof, Pairs(bf16), task);
     }
+    assert!(task.inputs.are_rounded());
     // SAFETY: the tokens exist only where the processor has these features.
     unsafe { inner(proof, bf16, task) }
 }
@@ -36,6 +38,8 @@ struct Pairs(HasBf16);
 impl Panel<HasAvx512> for Pairs {
     type Weight = u16;
     type Input = u32;
+    // 96 KiB for two tiles, from the second cache where the first has no room.
+    const COLUMNS: usize = 1536;
 
     #[inline(always)]
     fn weights<const V: usize>(
@@ -51,7 +55,7 @@ impl Panel<HasAvx512> for Pairs {
         first.map(|weights| weights.wrapping_add(columns.start * TILE))
     }
 
-    /// Null if the inputs have not been rounded; then nobody may multiply them.
+    /// Null if the inputs have not been rounded, which `product` rules out.
     #[inline(always)]
     fn inputs(self, inputs: &DenseInputs<'_>, token: usize, column: usize) -> *const u32 {
         match inputs.pairs(token) {
@@ -99,7 +103,8 @@ unsafe fn multiply(sum: __m512, a: __m512i, b: __m512i) -> __m512 {
     // SAFETY: all of these are 64 bytes of which every pattern is a value; the caller promises the
     // instruction.
     unsafe {
-        let (a, b): (__m512bh, __m512bh) = (std::mem::transmute(a), std::mem::transmute(b));
+        let a = transmute::<__m512i, __m512bh>(a);
+        let b = transmute::<__m512i, __m512bh>(b);
         _mm512_dpbf16_ps(sum, a, b)
     }
 }

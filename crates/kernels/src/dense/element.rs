@@ -42,9 +42,9 @@ pub(super) trait Element {
             // caller promises.
             unsafe {
                 let loaded = Self::load(simd, from.add(step * (TILE * Self::COLUMNS)));
-                for which in 0..Self::COLUMNS {
+                for (which, values) in loaded.into_iter().enumerate().take(Self::COLUMNS) {
                     let column = step * Self::COLUMNS + which;
-                    simd.store(scratch.add(column * TILE).cast(), loaded[which]);
+                    simd.store(scratch.add(column * TILE).cast(), values);
                 }
             }
         }

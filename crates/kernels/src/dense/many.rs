@@ -1,9 +1,10 @@
-//! Many tokens: a panel of weights in the first cache is multiplied with block after block of them.
+//! Many tokens: a panel of weights in the nearest caches is multiplied with block after block of
+//! them.
 //!
-//! A panel is two vectors of outputs by a block of columns. Against 12 tokens at a time (6 where
-//! there are 16 registers) its sums fill the registers, so that each load serves several products.
-//! Between the panels of one matrix's columns the sums wait in the output: storing and loading an
-//! f32 does not change it, so blocks change no result.
+//! A panel is two vectors of outputs by some columns. Against 12 tokens at a time (6 where there are
+//! 16 registers) its sums fill the registers, so that each load serves several products. Between
+//! the panels of one matrix's columns the sums wait in the output: storing and loading an f32 does
+//! not change it, so blocks change no result.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -13,9 +14,13 @@ use super::product::Task;
 use super::{DenseFormat, DenseInputs, TILE};
 use crate::simd::Simd;
 
-/// Columns of a panel. Two tiles of them are 32 KiB in f32, which leaves room in the first cache for
-/// the inputs that pass by. Even, so that no pair of columns is parted.
-pub(super) const BLOCK: usize = 256;
+/// Columns of a widened panel. Two tiles of them are 64 KiB in f32; that the second cache supplies
+/// part of them costs less than storing and loading the sums more often would.
+const BLOCK: usize = 512;
+
+/// Tokens that panel after panel is multiplied with: a block of their columns is 256 KiB, which the
+/// second cache of most processors holds.
+const CHUNK: usize = 128;
 
 /// Memory for a panel of widened weights; left as it is found, because filling it would take a good
 /// part of the time of a product with a dozen tokens.
@@ -27,6 +32,8 @@ pub(super) trait Panel<S: Simd>: Copy {
     /// What a panel is made of, and the inputs that it is multiplied with.
     type Weight;
     type Input;
+    /// Columns of a panel: even, so that no pair of them is parted.
+    const COLUMNS: usize;
 
     /// Where the panel's `V` vectors of outputs begin, that of columns from `columns.start` on in
     /// the tiles from `tile` on.
@@ -39,7 +46,7 @@ pub(super) trait Panel<S: Simd>: Copy {
         scratch: &mut Scratch,
     ) -> [*const Self::Weight; V];
 
-    /// A token's inputs from a column on, which is a multiple of [`BLOCK`].
+    /// A token's inputs from a column on, which is a multiple of [`Panel::COLUMNS`].
     fn inputs(self, inputs: &DenseInputs<'_>, token: usize, column: usize) -> *const Self::Input;
 
     /// Adds to `sums` the products of the panel's columns.
@@ -62,46 +69,58 @@ pub(super) trait Panel<S: Simd>: Copy {
 #[derive(Clone, Copy)]
 pub(super) struct Widened;
 
-/// Multiplies any number of tokens.
+/// Multiplies any number of tokens: a chunk of them by a block of columns at a time, so that these
+/// inputs are in the second cache when panel after panel is multiplied with them. A matrix without
+/// columns has one empty block, which stores zeros.
 #[inline(always)]
 pub(super) fn product<S: Simd, P: Panel<S>>(simd: S, panel: P, task: Task<'_>) {
     let mut scratch = Scratch([MaybeUninit::uninit(); 2 * TILE * BLOCK]);
+    let (all_tokens, all_columns) = (task.inputs.tokens(), task.matrix.columns());
+    for token in (0..all_tokens).step_by(CHUNK) {
+        let tokens = token..all_tokens.min(token + CHUNK);
+        for column in (0..all_columns.max(1)).step_by(P::COLUMNS) {
+            let part = Part {
+                tokens: tokens.clone(),
+                columns: column..all_columns.min(column + P::COLUMNS),
+            };
+            panels(simd, panel, &task, &part, &mut scratch);
+        }
+    }
+}
+
+/// Some tokens and some of their columns.
+struct Part {
+    tokens: Range<usize>,
+    columns: Range<usize>,
+}
+
+/// The panels of all tiles, for some columns.
+#[inline(always)]
+fn panels<S: Simd, P: Panel<S>>(
+    simd: S,
+    panel: P,
+    task: &Task<'_>,
+    part: &Part,
+    scratch: &mut Scratch,
+) {
     let at_once = 2 * S::LANES / TILE;
     let mut tiles = task.tiles.clone();
     while tiles.len() >= at_once {
-        columns::<S, P, 2>(simd, panel, &task, tiles.start, &mut scratch);
+        let weights = panel.weights::<2>(simd, task, tiles.start, part.columns.clone(), scratch);
+        // SAFETY: the weights are those of the panel, and the scratch is left alone meanwhile.
+        unsafe { tokens::<S, P, 2>(simd, panel, task, tiles.start, weights, part) };
         tiles.start += at_once;
     }
     // Two vectors are two tiles or one; only in the first case is one left over.
     for tile in tiles {
-        columns::<S, P, 1>(simd, panel, &task, tile, &mut scratch);
+        let weights = panel.weights::<1>(simd, task, tile, part.columns.clone(), scratch);
+        // SAFETY: as above.
+        unsafe { tokens::<S, P, 1>(simd, panel, task, tile, weights, part) };
     }
 }
 
-/// The panels of some outputs, one block of columns after another; a matrix without columns has one
-/// empty block, which stores zeros.
-#[inline(always)]
-fn columns<S: Simd, P: Panel<S>, const V: usize>(
-    simd: S,
-    panel: P,
-    task: &Task<'_>,
-    tile: usize,
-    scratch: &mut Scratch,
-) {
-    let mut columns = 0..task.matrix.columns().min(BLOCK);
-    loop {
-        let weights = panel.weights::<V>(simd, task, tile, columns.clone(), scratch);
-        // SAFETY: the weights are those of the panel, and the scratch is left alone meanwhile.
-        unsafe { tokens::<S, P, V>(simd, panel, task, tile, weights, columns.clone()) };
-        if columns.end == task.matrix.columns() {
-            return;
-        }
-        columns = columns.end..task.matrix.columns().min(columns.end + BLOCK);
-    }
-}
-
-/// A panel against all tokens, in blocks of nearly equal size: a small last block would have too few
-/// sums to keep the processor busy.
+/// A panel against some tokens, in blocks of nearly equal size: a small last block would have too
+/// few sums to keep the processor busy.
 ///
 /// # Safety
 ///
@@ -113,17 +132,16 @@ unsafe fn tokens<S: Simd, P: Panel<S>, const V: usize>(
     task: &Task<'_>,
     tile: usize,
     weights: [*const P::Weight; V],
-    columns: Range<usize>,
+    part: &Part,
 ) {
-    let tokens = task.inputs.tokens();
     let most = if S::REGISTERS >= 32 { 12 } else { 6 };
-    let mut first = 0;
-    while first < tokens {
-        let left = tokens - first;
+    let mut first = part.tokens.start;
+    while first < part.tokens.end {
+        let left = part.tokens.end - first;
         let count = left.div_ceil(left.div_ceil(most));
         macro_rules! block {
             ($tokens:literal) => {{
-                let columns = columns.clone();
+                let columns = part.columns.clone();
                 // SAFETY: as the caller promises.
                 unsafe {
                     block::<S, P, V, $tokens>(simd, panel, task, tile, weights, columns, first);
@@ -181,6 +199,7 @@ unsafe fn block<S: Simd, P: Panel<S>, const V: usize, const T: usize>(
 impl<S: Simd> Panel<S> for Widened {
     type Weight = u32;
     type Input = f32;
+    const COLUMNS: usize = BLOCK;
 
     #[inline(always)]
     fn weights<const V: usize>(

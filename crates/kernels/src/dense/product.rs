@@ -21,9 +21,12 @@ use crate::{Error, Result};
 /// Tiles of a task with few tokens: as many as go side by side.
 const FEW_TASK_TILES: usize = 4;
 
-/// Tiles of a task with many tokens: those of a panel, so that even a small matrix makes tasks for
-/// many threads.
-const MANY_TASK_TILES: usize = 2;
+/// The most tiles of a task with many tokens: enough to use inputs that have come into the cache
+/// again and again.
+const MANY_TASK_TILES: usize = 16;
+
+/// Tasks for each thread, so that one that is interrupted does not delay the others for long.
+const TASKS_PER_THREAD: usize = 4;
 
 /// Multiplies the matrix with each token: `out[token * rows + row]` is the inner product of the row
 /// with the token's inputs, which follow each other in `inputs`.
@@ -60,10 +63,7 @@ pub(super) fn product_on(
     require_length("out", tokens.saturating_mul(rows), out.len())?;
     let inputs = DenseInputs::new(team, cpu, &[matrix.format()], inputs, tokens, columns)?;
     let out = Disjoint::new(out);
-    let task_tiles = match tokens <= FEW {
-        true => FEW_TASK_TILES,
-        false => MANY_TASK_TILES,
-    };
+    let task_tiles = task_tiles(team, matrix.tiles(), tokens);
     team.run(matrix.tiles().div_ceil(task_tiles), |task| {
         let first = task * task_tiles;
         let tiles = first..matrix.tiles().min(first + task_tiles);
@@ -71,6 +71,15 @@ pub(super) fn product_on(
         unsafe { matrix.tile_product(cpu, tiles, &inputs, &out, rows, 0) };
     });
     Ok(())
+}
+
+/// Tiles of a task: with many tokens an even number, because two make a panel.
+fn task_tiles(team: &Team, tiles: usize, tokens: usize) -> usize {
+    if tokens <= FEW {
+        return FEW_TASK_TILES;
+    }
+    let share = tiles / (team.threads() * TASKS_PER_THREAD);
+    share.next_multiple_of(2).clamp(2, MANY_TASK_TILES)
 }
 
 /// Whole vectors in `values`; where they have no components, there is none.
@@ -149,7 +158,7 @@ impl Kernel for Task<'_> {
     }
 }
 
-impl Task<'_> {
+impl<'task> Task<'task> {
     /// Where the `V` vectors of outputs begin that start with those of `tile`.
     #[inline(always)]
     pub(super) fn weights<S: Simd, E: Element, const V: usize>(
@@ -167,13 +176,22 @@ impl Task<'_> {
     }
 
     /// The outputs of a token that `vectors` vectors from `tile` on have, padding left out.
+    ///
+    /// # Safety
+    ///
+    /// The tiles are the task's, and no other slice of their outputs is in use.
     #[inline(always)]
-    fn outputs<S: Simd>(&self, token: usize, tile: usize, vectors: usize) -> &mut [f32] {
+    unsafe fn outputs<S: Simd>(
+        &self,
+        token: usize,
+        tile: usize,
+        vectors: usize,
+    ) -> &'task mut [f32] {
         let row = tile * TILE;
         let rows = (self.matrix.rows() - row).min(vectors * S::LANES);
         let at = token * self.out_stride + self.out_offset + row;
         // SAFETY: whoever called `tile_product` promised that nobody else uses the outputs of the
-        // task's tiles, and the task uses one slice of them at a time.
+        // task's tiles, and the caller that this task does not either.
         unsafe { self.out.part(at, rows) }
     }
 
@@ -186,7 +204,8 @@ impl Task<'_> {
         tile: usize,
         sums: [S::F32; V],
     ) {
-        let outputs = self.outputs::<S>(token, tile, V);
+        // SAFETY: the walks over tiles stay in the task's, and this slice ends with the function.
+        let outputs = unsafe { self.outputs::<S>(token, tile, V) };
         for (v, sum) in sums.into_iter().enumerate() {
             match outputs.get_mut(v * S::LANES..) {
                 // SAFETY: there is room for LANES values.
@@ -207,7 +226,8 @@ impl Task<'_> {
         token: usize,
         tile: usize,
     ) -> [S::F32; V] {
-        let outputs = self.outputs::<S>(token, tile, V);
+        // SAFETY: the walks over tiles stay in the task's, and this slice ends with the function.
+        let outputs = unsafe { self.outputs::<S>(token, tile, V) };
         let mut sums = [simd.zero(); V];
         for (v, sum) in sums.iter_mut().enumerate() {
             *sum = match outputs.get(v * S::LANES..) {

@@ -136,7 +136,12 @@ impl Simd for ScalarLanes {
     #[inline(always)]
     unsafe fn load_bf16_pairs(self, from: *const u16) -> [Self::F32; 2] {
         // SAFETY: the caller promises LANES pairs of u16.
-        let pairs = unsafe { from.cast::<[[u16; 2]; LANES]>().read_unaligned() };
-        [0, 1].map(|which| pairs.map(|pair| f32::from_bits(u32::from(pair[which]) << 16)))
+        let pairs = unsafe { from.cast::<[u32; LANES]>().read_unaligned() };
+        let lower = pairs.map(|pair| f32::from_bits(pair << 16));
+        let upper = pairs.map(|pair| f32::from_bits(pair & 0xffff_0000));
+        match cfg!(target_endian = "little") {
+            true => [lower, upper],
+            false => [upper, lower],
+        }
     }
 }
