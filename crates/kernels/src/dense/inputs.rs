@@ -67,6 +67,7 @@ impl<'inputs> DenseInputs<'inputs> {
     }
 
     /// Whether the inputs have been rounded to bfloat16.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has the instruction.
     pub(super) fn are_rounded(&self) -> bool {
         self.pairs.is_some()
     }

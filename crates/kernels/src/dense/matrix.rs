@@ -46,7 +46,7 @@ impl DenseFormat {
 }
 
 /// A weight matrix: a row for each output, a column for each input.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct DenseMatrix {
     format: DenseFormat,
     layout: Layout,
@@ -118,11 +118,7 @@ impl DenseMatrix {
         columns: usize,
         element: impl Fn(usize) -> B + Sync,
     ) -> Self {
-        let side_by_side = match format {
-            DenseFormat::F32 | DenseFormat::F16 => 1,
-            DenseFormat::Bf16 => 2,
-        };
-        let layout = Layout::new::<B>(rows, columns, side_by_side);
+        let layout = Layout::new::<B>(rows, columns, format == DenseFormat::Bf16);
         let Packed { storage, finite } = pack(team, layout, format.exponent(), element);
         Self {
             format,

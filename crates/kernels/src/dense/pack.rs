@@ -21,20 +21,22 @@ const BLOCK: usize = 256;
 pub(super) struct Layout {
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// Columns that lie side by side: 1 or 2.
-    side_by_side: usize,
+    /// The binary logarithm of the columns that lie side by side: 0 or 1, because divisions would
+    /// take most of the time of packing.
+    log_side_by_side: usize,
     lines_per_tile: usize,
 }
 
 impl Layout {
-    pub(super) fn new<B: Bits>(rows: usize, columns: usize, side_by_side: usize) -> Self {
+    pub(super) fn new<B: Bits>(rows: usize, columns: usize, pairs: bool) -> Self {
+        let side_by_side = if pairs { 2 } else { 1 };
         let step = side_by_side * TILE * size_of::<B>();
         // Saturation matters to no matrix that has elements: their bytes were counted before.
         let bytes = columns.div_ceil(side_by_side).saturating_mul(step);
         Self {
             rows,
             columns,
-            side_by_side,
+            log_side_by_side: usize::from(pairs),
             lines_per_tile: bytes.div_ceil(LINE),
         }
     }
@@ -49,10 +51,10 @@ impl Layout {
     }
 
     /// Where in its tile an element lies.
-    #[inline]
+    #[inline(always)]
     pub(super) fn position(&self, row_in_tile: usize, column: usize) -> usize {
-        let pairs = self.side_by_side;
-        column / pairs * (pairs * TILE) + row_in_tile * pairs + column % pairs
+        let log = self.log_side_by_side;
+        ((((column >> log) * TILE) + row_in_tile) << log) + (column & log)
     }
 }
 

@@ -110,15 +110,15 @@ fn products_are_near_the_truth_in_every_shape() {
 #[test]
 fn whole_numbers_are_multiplied_without_error() {
     // Small enough that every format and every sum holds them exactly, so each term must be there
-    // once and in its place.
-    let (rows, columns) = (35, 301);
+    // once and in its place. The last case is more than one chunk of tokens and of any panel.
     let mut random = StdRng::seed_from_u64(3);
     let mut whole = |count: usize| -> Vec<f32> {
         let values = (0..count).map(|_| random.random_range(-100i16..=100));
         values.map(f32::from).collect()
     };
-    let weights = whole(rows * columns);
-    for tokens in [1, 3, 5, 11, 26] {
+    let small = [1, 3, 5, 11, 26].map(|tokens| (35, 301, tokens));
+    for (rows, columns, tokens) in small.into_iter().chain([(49, 1603, 131)]) {
+        let weights = whole(rows * columns);
         let inputs = whole(tokens * columns);
         for format in DenseFormat::ALL {
             let matrix =
@@ -334,6 +334,7 @@ fn bytes_are_packed_as_their_values_are() {
         assert_eq!(packed.format(), format);
         // Two tiles of 16 rows.
         assert_eq!(packed.bytes(), 2 * 16 * columns * format.element_bytes());
+        assert_eq!(packed.tile::<u16>(1).as_ptr().addr() % 64, 0);
         let (mut a, mut b) = (vec![0.0; columns], vec![1.0; columns]);
         for row in 0..rows {
             packed.row(row, &mut a).unwrap();
