@@ -35,18 +35,20 @@ pub enum Error {
         /// Values of a block.
         block: usize,
     },
-    /// A matrix has no such row.
-    #[error("there is no row {row} in a matrix of {rows} rows")]
-    Row {
-        /// The row asked for.
-        row: usize,
-        /// Rows of the matrix.
-        rows: usize,
-    },
     /// A weight, or the scale of some weights, is infinite or not a number.
     #[error("row {row} has values that are not finite numbers")]
     NotFinite {
         /// The row of the matrix.
         row: usize,
+    },
+    /// An index is not below the number of things that it chooses from.
+    #[error("{argument} is {index}, but there are {count}")]
+    OutOfRange {
+        /// The name of the argument.
+        argument: &'static str,
+        /// The index received.
+        index: usize,
+        /// Things to choose from.
+        count: usize,
     },
 }

@@ -9,6 +9,7 @@
 mod activation;
 mod aligned;
 mod attention;
+mod dense;
 mod disjoint;
 mod distance;
 mod error;
@@ -26,6 +27,7 @@ pub use activation::{
     add_rows_gelu, gelu, gelu_tanh, gelu_tanh_product, relu, silu_product, softmax,
 };
 pub use attention::{KeyValueCache, Rows, causal_attention, segment_attention};
+pub use dense::{DenseFormat, DenseMatrix, dense_product};
 pub use distance::{
     inner_product, inner_product_table, inner_products, squared_l2, squared_l2_table, squared_l2s,
     squared_norm,

@@ -27,7 +27,7 @@ use feed_forward::FeedForward;
 use norm::RmsNorm;
 use projection::Projection;
 pub(crate) use rotary::Rotary;
-pub(crate) use weights::{Weights, block_format};
+pub(crate) use weights::{Weights, kernel_format};
 
 #[derive(Debug)]
 struct Block {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::quantized::{GgmlDType, QMatMul};
 use candle_core::{CpuStorage, Device, Storage, Tensor};
-use longtrainer_kernels::{BlockFormat, Matrix, QuantisedMatrix, Team};
+use longtrainer_kernels::{BlockFormat, DenseFormat, DenseMatrix, Matrix, QuantisedMatrix, Team};
 
 use super::projection::Projection;
 use crate::Result;
@@ -116,14 +116,22 @@ impl<'file> Weights<'file> {
     ) -> Result<Matrix> {
         self.mark_used(name);
         let raw = self.file.raw_tensor(name, &[rows, columns])?;
-        let Some(format) = block_format(raw.dtype) else {
-            let problem = format!("no kernel multiplies weights of type {:?}", raw.dtype);
-            return Err(self.file.bad_tensor(name, problem));
+        let packed = match kernel_format(raw.dtype) {
+            Some(KernelFormat::Block(format)) => {
+                QuantisedMatrix::pack(team, format, raw.bytes, rows, columns).map(Matrix::from)
+            }
+            Some(KernelFormat::Dense(format)) => {
+                DenseMatrix::pack(team, format, raw.bytes, rows, columns).map(Matrix::from)
+            }
+            None => {
+                let problem = format!("no kernel multiplies weights of type {:?}", raw.dtype);
+                return Err(self.file.bad_tensor(name, problem));
+            }
         };
-        let packed = QuantisedMatrix::pack(team, format, raw.bytes, rows, columns);
         self.file.release(name);
         match packed {
-            Ok(matrix) => Ok(matrix.into()),
+            Ok(Matrix::Dense(matrix)) if !matrix.all_finite() => Err(self.not_finite(name)),
+            Ok(matrix) => Ok(matrix),
             Err(error) => Err(self.failed(name, &error)),
         }
     }
@@ -182,11 +190,14 @@ impl<'file> Weights<'file> {
             .map_err(|error| self.failed(name, &error))?;
         let is_finite = all_finite(&values).map_err(|error| self.failed(name, &error))?;
         if !is_finite {
-            return Err(self
-                .file
-                .bad_tensor(name, "it has values that are not finite numbers"));
+            return Err(self.not_finite(name));
         }
         Ok(values)
+    }
+
+    fn not_finite(&self, name: &str) -> crate::Error {
+        let problem = "it has values that are not finite numbers";
+        self.file.bad_tensor(name, problem)
     }
 
     fn mark_used(&self, name: &str) {
@@ -200,17 +211,27 @@ impl<'file> Weights<'file> {
     }
 }
 
+/// How the kernels call a type of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KernelFormat {
+    Block(BlockFormat),
+    Dense(DenseFormat),
+}
+
 /// The kernels' name of a type of weights; `None` where they have no product for it.
-pub(crate) fn block_format(dtype: GgmlDType) -> Option<BlockFormat> {
+pub(crate) fn kernel_format(dtype: GgmlDType) -> Option<KernelFormat> {
     match dtype {
-        GgmlDType::Q4_0 => Some(BlockFormat::Q4_0),
-        GgmlDType::Q4_1 => Some(BlockFormat::Q4_1),
-        GgmlDType::Q5_0 => Some(BlockFormat::Q5_0),
-        GgmlDType::Q5_1 => Some(BlockFormat::Q5_1),
-        GgmlDType::Q8_0 => Some(BlockFormat::Q8_0),
-        GgmlDType::Q4K => Some(BlockFormat::Q4_K),
-        GgmlDType::Q5K => Some(BlockFormat::Q5_K),
-        GgmlDType::Q6K => Some(BlockFormat::Q6_K),
+        GgmlDType::Q4_0 => Some(KernelFormat::Block(BlockFormat::Q4_0)),
+        GgmlDType::Q4_1 => Some(KernelFormat::Block(BlockFormat::Q4_1)),
+        GgmlDType::Q5_0 => Some(KernelFormat::Block(BlockFormat::Q5_0)),
+        GgmlDType::Q5_1 => Some(KernelFormat::Block(BlockFormat::Q5_1)),
+        GgmlDType::Q8_0 => Some(KernelFormat::Block(BlockFormat::Q8_0)),
+        GgmlDType::Q4K => Some(KernelFormat::Block(BlockFormat::Q4_K)),
+        GgmlDType::Q5K => Some(KernelFormat::Block(BlockFormat::Q5_K)),
+        GgmlDType::Q6K => Some(KernelFormat::Block(BlockFormat::Q6_K)),
+        GgmlDType::F32 => Some(KernelFormat::Dense(DenseFormat::F32)),
+        GgmlDType::F16 => Some(KernelFormat::Dense(DenseFormat::F16)),
+        GgmlDType::BF16 => Some(KernelFormat::Dense(DenseFormat::Bf16)),
         _ => None,
     }
 }

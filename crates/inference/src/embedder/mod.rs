@@ -99,7 +99,21 @@ impl Embedder for BertEmbedder {
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        let batches = batch::by_length(self.tokenize(texts)?, rayon::current_num_threads());
+        self.embed_tokens(self.tokenize(texts)?)
+    }
+}
+
+impl BertEmbedder {
+    /// [`embed`](Embedder::embed) for texts that are tokens already, special tokens included: what a
+    /// benchmark of exact lengths times.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Compute`] for a token that is not in the vocabulary or a text that is longer than
+    /// the model's positions.
+    pub fn embed_tokens(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
+        let mut vectors = vec![Vec::new(); texts.len()];
+        let batches = batch::by_length(texts, rayon::current_num_threads());
         let embedded: candle_core::Result<Vec<_>> = batches
             .par_iter()
             .map(|batch| self.embed_batch(batch))
@@ -108,7 +122,6 @@ impl Embedder for BertEmbedder {
             model: self.info.model.clone(),
             source: source.into(),
         })?;
-        let mut vectors = vec![Vec::new(); texts.len()];
         for (batch, embedded) in batches.iter().zip(embedded) {
             for (position, vector) in batch.positions().zip(embedded) {
                 vectors[position] = vector;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use longtrainer_kernels::{Team, add, rms_norm};
 
 use crate::Result;
-use crate::decoder::{DecoderConfig, Rotary, Weights, block_format};
+use crate::decoder::{DecoderConfig, Rotary, Weights, kernel_format};
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 
@@ -70,7 +70,7 @@ impl KernelDecoder {
         names.into_iter().find_map(|name| {
             let dtype = file.tensor_dtype(name)?;
             let is_matrix = file.tensor_dims(name).is_some_and(|dims| dims.len() > 1);
-            (is_matrix && block_format(dtype).is_none())
+            (is_matrix && kernel_format(dtype).is_none())
                 .then(|| format!("tensor {name} has type {dtype:?}"))
         })
     }

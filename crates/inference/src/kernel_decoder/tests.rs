@@ -39,6 +39,23 @@ fn cosine(left: &[f32], right: &[f32]) -> f32 {
 }
 
 #[test]
+fn unrounded_weights_give_what_candle_gives() {
+    for architecture in ["llama", "qwen2", "qwen3"] {
+        let file = open(&TinyModel::new(architecture), GgmlDType::F32);
+        let found = logits(&load(&file).unwrap(), &[&TOKENS]);
+        let candle = Decoder::from_gguf(&file, &Device::Cpu).unwrap();
+        let expected = candle.forward(&TOKENS, &mut candle.new_cache()).unwrap();
+        // Keys and values are rounded to half precision here.
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(
+                (found - expected).abs() < 2e-3,
+                "{architecture}: {found}, not {expected}"
+            );
+        }
+    }
+}
+
+#[test]
 fn every_architecture_and_type_agrees_with_candle() {
     for architecture in ["llama", "qwen2", "qwen3"] {
         for dtype in [
@@ -47,6 +64,8 @@ fn every_architecture_and_type_agrees_with_candle() {
             GgmlDType::Q5_0,
             GgmlDType::Q5_1,
             GgmlDType::Q8_0,
+            GgmlDType::F16,
+            GgmlDType::BF16,
         ] {
             let file = open(&TinyModel::new(architecture), dtype);
             assert_eq!(KernelDecoder::obstacle(&file), None);

@@ -4,24 +4,31 @@
 //! [`Linear`] holds all matrices of such a group, rounds the input once and shares all their tiles
 //! out in one region of the team. Their outputs lie side by side.
 
+use crate::dense::{DenseFormat, DenseInputs, DenseMatrix};
 use crate::disjoint::Disjoint;
 use crate::isa::Supported;
 use crate::quantised::{Output, QuantisedMatrix, QuantisedRows};
 use crate::shape::{require_length, require_rows};
-use crate::{Result, Team};
+use crate::{Error, Result, Team};
 
 #[cfg(test)]
 mod tests;
 
 /// Weights of a task at least, in bytes: less is done before another thread has heard of it.
 const TASK_BYTES: usize = 16 * 1024;
+/// Tiles of a task with many tokens: enough to use inputs that have come into the cache again.
+const MANY_TOKENS_TILES: usize = 8;
+/// Up to so many tokens a product waits for its weights.
+const FEW_TOKENS: usize = 4;
 
 /// A matrix of any kind.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Matrix {
-    /// Quantised weights, multiplied in whole numbers.
+    /// Quantised weights, multiplied in whole numbers with rounded inputs.
     Quantised(QuantisedMatrix),
+    /// Weights in floating point.
+    Dense(DenseMatrix),
 }
 
 impl Matrix {
@@ -29,6 +36,7 @@ impl Matrix {
     pub fn rows(&self) -> usize {
         match self {
             Self::Quantised(matrix) => matrix.rows(),
+            Self::Dense(matrix) => matrix.rows(),
         }
     }
 
@@ -36,6 +44,7 @@ impl Matrix {
     pub fn columns(&self) -> usize {
         match self {
             Self::Quantised(matrix) => matrix.columns(),
+            Self::Dense(matrix) => matrix.columns(),
         }
     }
 
@@ -43,6 +52,7 @@ impl Matrix {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Quantised(matrix) => matrix.bytes(),
+            Self::Dense(matrix) => matrix.bytes(),
         }
     }
 
@@ -50,23 +60,42 @@ impl Matrix {
     ///
     /// # Errors
     ///
-    /// [`Error::Row`](crate::Error::Row) if there is no such row, [`Error::Length`](crate::Error::Length) if `out` is not a row long.
+    /// [`Error::OutOfRange`] if there is no such row, [`Error::Length`] if `out` is not a row long.
     pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
         match self {
             Self::Quantised(matrix) => matrix.row(row, out),
+            Self::Dense(matrix) => matrix.row(row, out),
         }
     }
 
     fn tiles(&self) -> usize {
         match self {
             Self::Quantised(matrix) => matrix.tile_count(),
+            Self::Dense(matrix) => matrix.tiles(),
         }
     }
 
-    /// Tiles that make a task worth handing out, an even number: tiles are best done in pairs.
-    fn tiles_a_task(&self) -> usize {
+    /// Tiles that make a task worth handing out; a multiple of what is multiplied side by side.
+    fn tiles_a_task(&self, tokens: usize) -> usize {
         let tile = self.bytes() / self.tiles().max(1);
-        TASK_BYTES.div_ceil(tile.max(1)).next_multiple_of(2)
+        let worth = TASK_BYTES.div_ceil(tile.max(1));
+        match self {
+            Self::Quantised(_) => worth.next_multiple_of(2),
+            Self::Dense(_) if tokens <= FEW_TOKENS => worth.next_multiple_of(4),
+            Self::Dense(_) => MANY_TOKENS_TILES,
+        }
+    }
+}
+
+impl From<QuantisedMatrix> for Matrix {
+    fn from(matrix: QuantisedMatrix) -> Self {
+        Self::Quantised(matrix)
+    }
+}
+
+impl From<DenseMatrix> for Matrix {
+    fn from(matrix: DenseMatrix) -> Self {
+        Self::Dense(matrix)
     }
 }
 
@@ -76,6 +105,7 @@ pub struct Linear {
     matrices: Vec<Matrix>,
     rows: usize,
     columns: usize,
+    dense_formats: Vec<DenseFormat>,
 }
 
 /// Some neighbouring tiles of one matrix.
@@ -91,7 +121,7 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`](crate::Error::Length) if they have different numbers of columns.
+    /// [`Error::Length`] if they have different numbers of columns.
     pub fn new(matrices: Vec<Matrix>) -> Result<Self> {
         let columns = matrices.first().map_or(0, Matrix::columns);
         for matrix in &matrices {
@@ -100,6 +130,7 @@ impl Linear {
         Ok(Self {
             rows: matrices.iter().map(Matrix::rows).sum(),
             columns,
+            dense_formats: matrices.iter().filter_map(dense_format).collect(),
             matrices,
         })
     }
@@ -128,7 +159,7 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`Error::PartialVector`](crate::Error::PartialVector) if `input` is no whole rows, [`Error::Length`](crate::Error::Length) if `out` has another
+    /// [`Error::PartialVector`] if `input` is no whole rows, [`Error::Length`] if `out` has another
     /// length than that many outputs; `out` is then as it was.
     pub fn forward(
         &self,
@@ -153,8 +184,11 @@ impl Linear {
         if tokens == 0 {
             return Ok(());
         }
-        scratch.fill_on(cpu, team, input, self.columns)?;
-        let tasks = self.tasks();
+        if self.has(|matrix| matches!(matrix, Matrix::Quantised(_))) {
+            scratch.fill_on(cpu, team, input, self.columns)?;
+        }
+        let dense = DenseInputs::new(team, cpu, &self.dense_formats, input, tokens, self.columns)?;
+        let tasks = self.tasks(tokens);
         let values = Disjoint::new(out);
         team.run(tasks.len(), |task| {
             let Task {
@@ -172,16 +206,24 @@ impl Linear {
                 Matrix::Quantised(matrix) => unsafe {
                     matrix.tile_product(cpu, tiles, scratch, output);
                 },
+                // SAFETY: as above.
+                Matrix::Dense(matrix) => unsafe {
+                    matrix.tile_product(cpu, tiles, &dense, &values, self.rows, offset);
+                },
             }
         });
         Ok(())
     }
 
-    fn tasks(&self) -> Vec<Task> {
+    fn has(&self, test: impl Fn(&Matrix) -> bool) -> bool {
+        self.matrices.iter().any(test)
+    }
+
+    fn tasks(&self, tokens: usize) -> Vec<Task> {
         let mut tasks = Vec::new();
         let mut offset = 0;
         for (number, matrix) in self.matrices.iter().enumerate() {
-            let step = matrix.tiles_a_task();
+            let step = matrix.tiles_a_task(tokens);
             for first in (0..matrix.tiles()).step_by(step) {
                 tasks.push(Task {
                     matrix: number,
@@ -195,8 +237,9 @@ impl Linear {
     }
 }
 
-impl From<QuantisedMatrix> for Matrix {
-    fn from(matrix: QuantisedMatrix) -> Self {
-        Self::Quantised(matrix)
+fn dense_format(matrix: &Matrix) -> Option<DenseFormat> {
+    match matrix {
+        Matrix::Quantised(_) => None,
+        Matrix::Dense(matrix) => Some(matrix.format()),
     }
 }

@@ -87,11 +87,14 @@ impl QuantisedMatrix {
     ///
     /// # Errors
     ///
-    /// [`Error::Row`] if there is no such row, [`Error::Length`] if `out` is not a row long.
+    /// [`Error::OutOfRange`] if there is no such row, [`Error::Length`] if `out` is not a row long.
     pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
         if row >= self.rows {
-            let rows = self.rows;
-            return Err(Error::Row { row, rows });
+            return Err(Error::OutOfRange {
+                argument: "row",
+                index: row,
+                count: self.rows,
+            });
         }
         require_length("out", self.columns, out.len())?;
         let tile = row / TILE_ROWS;

@@ -143,4 +143,15 @@ impl Simd for HasAvx2 {
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
         }
     }
+
+    #[inline(always)]
+    unsafe fn load_bf16_pairs(self, from: *const u16) -> [__m256; 2] {
+        // SAFETY: the caller promises 16 u16.
+        unsafe {
+            let pairs = _mm256_loadu_si256(from.cast());
+            let first = _mm256_slli_epi32::<16>(pairs);
+            let second = _mm256_and_si256(pairs, _mm256_set1_epi32(0xffff_0000_u32 as i32));
+            [_mm256_castsi256_ps(first), _mm256_castsi256_ps(second)]
+        }
+    }
 }

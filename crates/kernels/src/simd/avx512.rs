@@ -127,4 +127,15 @@ impl Simd for HasAvx512 {
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
         }
     }
+
+    #[inline(always)]
+    unsafe fn load_bf16_pairs(self, from: *const u16) -> [__m512; 2] {
+        // SAFETY: the caller promises 32 u16.
+        unsafe {
+            let pairs = _mm512_loadu_si512(from.cast());
+            let first = _mm512_slli_epi32::<16>(pairs);
+            let second = _mm512_and_si512(pairs, _mm512_set1_epi32(0xffff_0000_u32 as i32));
+            [_mm512_castsi512_ps(first), _mm512_castsi512_ps(second)]
+        }
+    }
 }

@@ -90,6 +90,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     ///
     /// `from` is valid for reads of `LANES` u16.
     unsafe fn load_bf16(self, from: *const u16) -> Self::F32;
+    /// Widens pairs of bfloat16: the first of each pair, and the second of each.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of `2 * LANES` u16.
+    unsafe fn load_bf16_pairs(self, from: *const u16) -> [Self::F32; 2];
 
     /// Zero in each lane.
     #[inline(always)]

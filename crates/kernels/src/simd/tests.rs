@@ -100,3 +100,37 @@ fn halves_are_rounded_as_the_half_crate_does() {
         }
     }
 }
+
+#[test]
+fn every_half_is_widened_as_the_half_crate_does() {
+    let bits: Vec<u16> = (0..=u16::MAX).collect();
+    for cpu in tiers() {
+        let mut found = vec![0.0; bits.len()];
+        cpu.run(Widen(&bits, &mut found));
+        for (bits, found) in bits.iter().zip(found) {
+            let expected = half::f16::from_bits(*bits).to_f32();
+            let equal = expected.to_bits() == found.to_bits();
+            assert!(
+                equal || (expected.is_nan() && found.is_nan()),
+                "{cpu:?}: {bits:x}"
+            );
+        }
+    }
+}
+
+struct Widen<'a>(&'a [u16], &'a mut [f32]);
+
+impl Kernel for Widen<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Widen(bits, out) = self;
+        for (bits, out) in bits
+            .chunks_exact(S::LANES)
+            .zip(out.chunks_exact_mut(S::LANES))
+        {
+            // SAFETY: both chunks have LANES values.
+            unsafe { simd.store(out.as_mut_ptr(), simd.load_f16(bits.as_ptr())) };
+        }
+    }
+}

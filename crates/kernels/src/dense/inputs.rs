@@ -1,0 +1,91 @@
+//! The inputs of a product, prepared once for all of its matrices and tasks.
+//!
+//! Most products read the caller's f32 as they lie. Only the processor's bfloat16 instruction wants
+//! both factors in bfloat16: for it the inputs are rounded here, before the region in which every
+//! task reads them. A few tokens are never rounded: their product waits for memory, so exact inputs
+//! cost nothing.
+
+use super::few::FEW;
+use super::{DenseFormat, require_length};
+use crate::Result;
+use crate::isa::Supported;
+use crate::team::Team;
+
+/// Inputs, token after token.
+#[derive(Debug)]
+pub(crate) struct DenseInputs<'inputs> {
+    values: &'inputs [f32],
+    tokens: usize,
+    columns: usize,
+    /// In bfloat16, pairs of columns in a u32, the even column in its lower half; an odd last one is
+    /// paired with zero.
+    pairs: Option<Vec<u32>>,
+}
+
+impl<'inputs> DenseInputs<'inputs> {
+    /// Prepares the inputs for matrices of these formats, each of which has `columns` columns.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Length`] if `values` has another length than tokens and columns call for.
+    pub(crate) fn new(
+        team: &Team,
+        cpu: Supported,
+        formats: &[DenseFormat],
+        values: &'inputs [f32],
+        tokens: usize,
+        columns: usize,
+    ) -> Result<Self> {
+        require_length("inputs", tokens.saturating_mul(columns), values.len())?;
+        let round = tokens > FEW && formats.contains(&DenseFormat::Bf16);
+        Ok(Self {
+            values,
+            tokens,
+            columns,
+            pairs: round.then(|| pairs(team, cpu, values, columns)).flatten(),
+        })
+    }
+
+    pub(crate) fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    pub(super) fn token(&self, token: usize) -> &[f32] {
+        &self.values[token * self.columns..(token + 1) * self.columns]
+    }
+
+    /// The pairs of a token, if the inputs have been rounded.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn pairs(&self, token: usize) -> Option<&[u32]> {
+        let per_token = self.columns.div_ceil(2);
+        let pairs = self.pairs.as_deref()?;
+        Some(&pairs[token * per_token..(token + 1) * per_token])
+    }
+
+    /// Whether the inputs have been rounded to bfloat16.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has the instruction.
+    pub(super) fn are_rounded(&self) -> bool {
+        self.pairs.is_some()
+    }
+}
+
+/// The inputs in bfloat16, if the processor has a use for them.
+#[cfg(target_arch = "x86_64")]
+fn pairs(team: &Team, cpu: Supported, values: &[f32], columns: usize) -> Option<Vec<u32>> {
+    use super::dot;
+
+    let proof = match cpu {
+        Supported::Avx512(proof) => proof.bf16()?,
+        _ => return None,
+    };
+    Some(dot::round_inputs(team, proof, values, columns))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn pairs(_: &Team, _: Supported, _: &[f32], _: usize) -> Option<Vec<u32>> {
+    None
+}

@@ -1,0 +1,45 @@
+//! Products with dense weight matrices in f32, f16 or bfloat16: `y = W x` for one token or many.
+//!
+//! A [`DenseMatrix`] is repacked once, when it is loaded, into tiles of 16 outputs, because that is
+//! the order in which every product reads it: column by column, the 16 outputs of a column in one
+//! load. With a few tokens a product waits for memory, so `few` streams the weights once and widens
+//! them in registers. With many it waits for arithmetic, so `many` widens a panel of weights once
+//! into the first cache and multiplies it with all tokens. `dot` does the latter for bfloat16 with
+//! the processor's own instruction, where it has one.
+//!
+//! Each value is one running sum over the columns in their order. It does therefore not depend on
+//! the number of threads; without `dot`, nor on the number of tokens beside it.
+
+#[cfg(target_arch = "x86_64")]
+mod dot;
+mod element;
+mod few;
+mod inputs;
+mod lines;
+mod many;
+mod matrix;
+mod pack;
+mod product;
+#[cfg(test)]
+mod tests;
+
+pub use matrix::{DenseFormat, DenseMatrix};
+pub use product::dense_product;
+
+pub(crate) use inputs::DenseInputs;
+
+use crate::{Error, Result};
+
+/// Outputs of a tile: the most lanes that a vector has, so that one or two vectors make a tile.
+pub(crate) const TILE: usize = 16;
+
+fn require_length(argument: &'static str, expected: usize, received: usize) -> Result<()> {
+    match received == expected {
+        true => Ok(()),
+        false => Err(Error::Length {
+            argument,
+            expected,
+            received,
+        }),
+    }
+}
