@@ -16,11 +16,13 @@ mod gguf;
 mod kernel_decoder;
 mod message;
 mod prompt;
+mod rows;
 mod sampling;
 mod seam;
 mod stream;
 mod template;
 mod text_model;
+mod threads;
 mod tokenizer;
 
 #[cfg(test)]
@@ -33,7 +35,7 @@ mod tiny;
 
 pub use bare::BareTextModel;
 pub use device::{DeviceChoice, SelectedDevice, select_device};
-pub use embedder::BertEmbedder;
+pub use embedder::{BertEmbedder, EmbedderOptions, Precision};
 pub use error::{Error, Result};
 pub use message::{Message, Role};
 pub use seam::{Embedder, EmbedderInfo, GenerateRequest, Sampling, TextModel, TextModelInfo};

@@ -4,8 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use longtrainer_kernels::Team;
-
 use crate::decoder::{Decoder, DecoderConfig, KvCache};
 use crate::device::SelectedDevice;
 use crate::engine::{Engine, Job, LanguageModel};
@@ -13,6 +11,7 @@ use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 use crate::kernel_decoder::{DecoderCache, KernelDecoder};
 use crate::prompt::PromptBuilder;
+use crate::threads;
 use crate::{
     Error, GenerateRequest, Message, Result, TextModel, TextModelInfo, TextStream, sampling,
 };
@@ -50,7 +49,7 @@ impl GgufTextModel {
     /// [`Error::Template`] and [`Error::Tokenizer`] for those parts, [`Error::InvalidRequest`] for
     /// options out of range.
     pub fn load(name: &str, path: &Path, options: &TextModelOptions) -> Result<Self> {
-        check_threads(options.threads)?;
+        threads::check(options.threads)?;
         let started = Instant::now();
         let file = GgufFile::open(path)?;
         let prompts = Arc::new(PromptBuilder::from_gguf(name, &file)?);
@@ -140,7 +139,7 @@ impl Backend {
         if device.is_cpu() {
             match KernelDecoder::obstacle(file) {
                 None => {
-                    let team = team(name, options.threads)?;
+                    let team = threads::team(name, options.threads)?;
                     return KernelDecoder::from_gguf(file, team).map(Self::Kernels);
                 }
                 Some(obstacle) => {
@@ -168,19 +167,6 @@ impl Backend {
             Self::Candle(decoder) => Engine::start(name, decoder, Arc::clone(prompts), threads),
         }
     }
-}
-
-/// Threads of a model: its own if a number is asked for, else those that all models share.
-fn team(name: &str, threads: Option<usize>) -> Result<Arc<Team>> {
-    let Some(threads) = threads else {
-        return Ok(Arc::clone(Team::shared()));
-    };
-    Team::new(threads)
-        .map(Arc::new)
-        .map_err(|error| Error::Threads {
-            model: name.to_owned(),
-            reason: error.to_string(),
-        })
 }
 
 impl LanguageModel for Decoder {
@@ -212,16 +198,6 @@ impl LanguageModel for KernelDecoder {
 
     fn forward(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<Vec<f32>, ComputeError> {
         KernelDecoder::forward(self, tokens, cache)
-    }
-}
-
-fn check_threads(threads: Option<usize>) -> Result<()> {
-    const MOST: usize = 1024;
-    match threads {
-        Some(count) if count == 0 || count > MOST => {
-            Err(invalid("threads", count, "between 1 and 1024"))
-        }
-        _ => Ok(()),
     }
 }
 

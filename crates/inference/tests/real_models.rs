@@ -40,7 +40,7 @@ struct Answer {
 
 fn embedder() -> Option<BertEmbedder> {
     let folder = models::find(models::EMBEDDER)?;
-    Some(BertEmbedder::load("all-MiniLM-L6-v2", &folder, "", &SelectedDevice::default()).unwrap())
+    Some(BertEmbedder::load("all-MiniLM-L6-v2", &folder, "", &EmbedderOptions::default()).unwrap())
 }
 
 fn text_model() -> Option<GgufTextModel> {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longtrainer_inference::{
-    BertEmbedder, DeviceChoice, Embedder, GgufTextModel, SelectedDevice, TextModel,
-    TextModelOptions, select_device,
+    BertEmbedder, DeviceChoice, Embedder, EmbedderOptions, GgufTextModel, SelectedDevice,
+    TextModel, TextModelOptions, select_device,
 };
 use longtrainer_models::{Registry, Role};
 
@@ -52,12 +52,12 @@ impl ModelPool {
     pub(crate) fn embedder(&self, name: &str) -> Result<Arc<dyn Embedder>> {
         load_once(&self.embedders, name, || {
             let (folder, sha256) = self.embedder_files(name)?;
-            Ok(Arc::new(BertEmbedder::load(
-                name,
-                &folder,
-                &sha256,
-                &self.device()?,
-            )?))
+            let options = EmbedderOptions {
+                device: self.device()?,
+                ..Default::default()
+            };
+            let embedder = BertEmbedder::load(name, &folder, &sha256, &options)?;
+            Ok(Arc::new(embedder))
         })
     }
 

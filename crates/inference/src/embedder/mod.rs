@@ -1,13 +1,15 @@
 //! Texts to vectors with a sentence-transformers model of the BERT family.
 //!
 //! The vectors are those of sentence-transformers: its folder layout is read, its limits, pooling
-//! and norm are kept. Texts are batched by length, so that a short text never pays for a long
-//! neighbour, and batches run side by side.
+//! and norm are kept. On the processor our own kernels compute them; on graphics cards Candle does,
+//! in batches of texts of similar length, so that a short text never pays for a long neighbour.
 
 mod batch;
 mod bert;
 mod folder;
 mod gelu;
+mod kernel_bert;
+mod options;
 mod pooling;
 mod weights;
 
@@ -17,12 +19,14 @@ use candle_core::{Device, Tensor};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use tokenizers::Tokenizer;
 
-use crate::device::SelectedDevice;
-use crate::{Embedder, EmbedderInfo, Error, Result};
+use crate::error::ComputeError;
+use crate::{Embedder, EmbedderInfo, Error, Result, threads};
 
 use batch::Batch;
 use bert::Bert;
 use folder::ModelFolder;
+use kernel_bert::KernelBert;
+pub use options::{EmbedderOptions, Precision};
 use pooling::Pooling;
 
 /// An encoder of the BERT family.
@@ -30,6 +34,21 @@ use pooling::Pooling;
 pub struct BertEmbedder {
     info: EmbedderInfo,
     tokenizer: Tokenizer,
+    backend: Backend,
+}
+
+/// What computes the encoder.
+#[derive(Debug)]
+enum Backend {
+    /// Our kernels, on the processor.
+    Kernels(KernelBert),
+    /// Candle, on graphics cards; the reference in the tests.
+    Candle(CandleBert),
+}
+
+/// The encoder over Candle.
+#[derive(Debug)]
+struct CandleBert {
     bert: Bert,
     pooling: Pooling,
     device: Device,
@@ -45,25 +64,48 @@ impl BertEmbedder {
     ///
     /// [`Error::Read`], [`Error::Config`], [`Error::BadModel`] and [`Error::BadTensor`] for files
     /// that are missing or damaged, [`Error::Unsupported`] for an architecture or a pooling that
-    /// this crate cannot run, [`Error::Tokenizer`] for a bad `tokenizer.json`.
-    pub fn load(name: &str, folder: &Path, sha256: &str, device: &SelectedDevice) -> Result<Self> {
+    /// this crate cannot run, [`Error::Tokenizer`] for a bad `tokenizer.json`,
+    /// [`Error::InvalidRequest`] for options out of range.
+    pub fn load(
+        name: &str,
+        folder: &Path,
+        sha256: &str,
+        options: &EmbedderOptions,
+    ) -> Result<Self> {
+        threads::check(options.threads)?;
         let folder = ModelFolder::open(folder)?;
         let tokenizer = load_tokenizer(name, &folder)?;
-        let bert = Bert::load(&folder, device.device())?;
+        let backend = Backend::load(name, &folder, options)?;
         let info = EmbedderInfo {
             model: name.to_owned(),
-            dimension: bert.dimension(),
+            dimension: backend.dimension(),
             max_tokens: folder.max_tokens,
             sha256: sha256.to_owned(),
-            device: device.name().to_owned(),
+            device: options.device.name().to_owned(),
         };
         tracing::info!(model = name, device = info.device, "embedder loaded");
         Ok(Self {
             info,
             tokenizer,
-            bert,
-            pooling: folder.pooling,
-            device: device.device().clone(),
+            backend,
+        })
+    }
+
+    /// [`embed`](Embedder::embed) for texts that are tokens already, special tokens included: what a
+    /// benchmark of exact lengths times.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Compute`] for a token that is not in the vocabulary or a text that is longer than
+    /// the model's positions.
+    pub fn embed_tokens(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
+        let embedded = match &self.backend {
+            Backend::Kernels(bert) => bert.embed(&texts),
+            Backend::Candle(bert) => bert.embed(texts).map_err(ComputeError::from),
+        };
+        embedded.map_err(|source| Error::Compute {
+            model: self.info.model.clone(),
+            source,
         })
     }
 
@@ -78,19 +120,6 @@ impl BertEmbedder {
             .map(|encoding| encoding.get_ids().to_vec())
             .collect())
     }
-
-    /// Vectors of a batch, in its order.
-    fn embed_batch(&self, batch: &Batch) -> candle_core::Result<Vec<Vec<f32>>> {
-        let padding = batch.padding();
-        let ids = Tensor::from_vec(
-            batch.padded_ids(self.bert.padding_id()),
-            batch.shape(),
-            &self.device,
-        )?;
-        let states = self.bert.forward(&ids, padding.as_deref())?; // (texts, tokens, hidden)
-        let vectors = self.pooling.forward(&states, batch.lengths())?; // (texts, hidden)
-        pooling::normalise(&vectors)?.to_vec2()
-    }
 }
 
 impl Embedder for BertEmbedder {
@@ -103,31 +132,57 @@ impl Embedder for BertEmbedder {
     }
 }
 
-impl BertEmbedder {
-    /// [`embed`](Embedder::embed) for texts that are tokens already, special tokens included: what a
-    /// benchmark of exact lengths times.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Compute`] for a token that is not in the vocabulary or a text that is longer than
-    /// the model's positions.
-    pub fn embed_tokens(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
+impl Backend {
+    fn load(name: &str, folder: &ModelFolder, options: &EmbedderOptions) -> Result<Self> {
+        let device = options.device.device();
+        if device.is_cpu() {
+            let team = threads::team(name, options.threads)?;
+            return KernelBert::load(folder, team, options.precision).map(Self::Kernels);
+        }
+        CandleBert::load(folder, device).map(Self::Candle)
+    }
+
+    fn dimension(&self) -> usize {
+        match self {
+            Self::Kernels(bert) => bert.dimension(),
+            Self::Candle(bert) => bert.bert.dimension(),
+        }
+    }
+}
+
+impl CandleBert {
+    fn load(folder: &ModelFolder, device: &Device) -> Result<Self> {
+        Ok(Self {
+            bert: Bert::load(folder, device)?,
+            pooling: folder.pooling,
+            device: device.clone(),
+        })
+    }
+
+    fn embed(&self, texts: Vec<Vec<u32>>) -> candle_core::Result<Vec<Vec<f32>>> {
         let mut vectors = vec![Vec::new(); texts.len()];
         let batches = batch::by_length(texts, rayon::current_num_threads());
-        let embedded: candle_core::Result<Vec<_>> = batches
-            .par_iter()
-            .map(|batch| self.embed_batch(batch))
-            .collect();
-        let embedded = embedded.map_err(|source| Error::Compute {
-            model: self.info.model.clone(),
-            source: source.into(),
-        })?;
+        let embedded = batches.par_iter().map(|batch| self.embed_batch(batch));
+        let embedded = embedded.collect::<candle_core::Result<Vec<_>>>()?;
         for (batch, embedded) in batches.iter().zip(embedded) {
             for (position, vector) in batch.positions().zip(embedded) {
                 vectors[position] = vector;
             }
         }
         Ok(vectors)
+    }
+
+    /// Vectors of a batch, in its order.
+    fn embed_batch(&self, batch: &Batch) -> candle_core::Result<Vec<Vec<f32>>> {
+        let padding = batch.padding();
+        let ids = Tensor::from_vec(
+            batch.padded_ids(self.bert.padding_id()),
+            batch.shape(),
+            &self.device,
+        )?;
+        let states = self.bert.forward(&ids, padding.as_deref())?; // (texts, tokens, hidden)
+        let vectors = self.pooling.forward(&states, batch.lengths())?; // (texts, hidden)
+        pooling::normalise(&vectors)?.to_vec2()
     }
 }
 

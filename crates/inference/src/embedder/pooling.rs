@@ -12,6 +12,31 @@ pub(super) enum Pooling {
 }
 
 impl Pooling {
+    /// One text's states, a row of `hidden` values a token, to its vector of unit length. As in
+    /// PyTorch, a length under 1e-12 counts as that, so that a zero vector stays one.
+    pub(super) fn pool(self, states: &[f32], hidden: usize) -> Vec<f32> {
+        let tokens = match self {
+            Self::Cls => 1,
+            Self::Mean => states.len() / hidden,
+        };
+        let mut vector = vec![0f32; hidden];
+        for state in states.chunks_exact(hidden).take(tokens) {
+            vector
+                .iter_mut()
+                .zip(state)
+                .for_each(|(sum, value)| *sum += value);
+        }
+        let share = 1.0 / tokens.max(1) as f32;
+        let length = vector
+            .iter()
+            .map(|sum| (sum * share) * (sum * share))
+            .sum::<f32>()
+            .sqrt();
+        let scale = share / length.max(1e-12);
+        vector.iter_mut().for_each(|value| *value *= scale);
+        vector
+    }
+
     /// (texts, tokens, hidden) -> (texts, hidden)
     pub(super) fn forward(self, states: &Tensor, lengths: &[usize]) -> Result<Tensor> {
         match self {
@@ -68,6 +93,23 @@ mod tests {
     fn cls_takes_the_first_token() {
         let pooled = Pooling::Cls.forward(&states(), &[2, 3]).unwrap();
         assert_eq!(pooled.to_vec2::<f32>().unwrap(), [[1.0, 2.0], [5.0, 6.0]]);
+    }
+
+    #[test]
+    fn slices_are_pooled_as_tensors_are() {
+        let states = states();
+        for pooling in [Pooling::Mean, Pooling::Cls] {
+            let expected = normalise(&pooling.forward(&states, &[3, 3]).unwrap()).unwrap();
+            let expected = expected.to_vec2::<f32>().unwrap();
+            for (text, expected) in expected.iter().enumerate() {
+                let states = states.get(text).unwrap().flatten_all().unwrap();
+                let found = pooling.pool(&states.to_vec1::<f32>().unwrap(), 2);
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!((found - expected).abs() < 1e-6);
+                }
+            }
+        }
+        assert_eq!(Pooling::Mean.pool(&[0.0; 4], 2), [0.0, 0.0]);
     }
 
     #[test]

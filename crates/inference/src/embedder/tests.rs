@@ -95,7 +95,12 @@ impl Folder {
     }
 
     fn load(&self) -> Result<BertEmbedder> {
-        BertEmbedder::load("tiny", self.folder.path(), "00", &SelectedDevice::default())
+        BertEmbedder::load(
+            "tiny",
+            self.folder.path(),
+            "00",
+            &EmbedderOptions::default(),
+        )
     }
 }
 

@@ -56,6 +56,13 @@ impl Weights {
         tensor.to_device(&self.device).map_err(failed)
     }
 
+    /// The values of a tensor, row after row, checked as in [`take`](Self::take).
+    pub(super) fn values(&self, name: &str, dims: &[usize]) -> Result<Vec<f32>> {
+        let values = self.take(name, dims)?.flatten_all();
+        let values = values.and_then(|values| values.to_vec1());
+        values.map_err(|error| self.bad(name, error.to_string()))
+    }
+
     /// An error about a tensor.
     pub(super) fn bad(&self, name: &str, problem: String) -> Error {
         Error::BadTensor {

@@ -4,11 +4,12 @@ use longtrainer_kernels::{HeadRows, Rows, Team, causal_attention, rms_norm, rota
 
 use crate::Result;
 use crate::error::ComputeError;
+use crate::rows::try_rows;
 
 use super::cache::Step;
 use super::projection::Projection;
 use super::scratch::Scratch;
-use super::{Loader, RmsNorm, try_rows};
+use super::{Loader, RmsNorm};
 
 /// The attention of a block.
 #[derive(Debug)]

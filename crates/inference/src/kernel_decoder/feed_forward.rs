@@ -4,10 +4,11 @@ use longtrainer_kernels::{Team, silu_product};
 
 use crate::Result;
 use crate::error::ComputeError;
+use crate::rows::try_rows;
 
+use super::Loader;
 use super::projection::Projection;
 use super::scratch::Scratch;
-use super::{Loader, try_rows};
 
 /// The feed-forward part of a block.
 #[derive(Debug)]

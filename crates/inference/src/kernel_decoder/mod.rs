@@ -22,6 +22,7 @@ use crate::Result;
 use crate::decoder::{DecoderConfig, Rotary, Weights, kernel_format};
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
+use crate::rows::try_rows;
 
 use attention::Attention;
 pub(crate) use cache::DecoderCache;
@@ -29,9 +30,6 @@ use cache::Step;
 use feed_forward::FeedForward;
 use projection::Projection;
 use scratch::Scratch;
-
-/// Rows that are worth a task of their own in element-wise work.
-const ROWS_A_TASK: usize = 4;
 
 /// The decoder. Its weights never change; what a request adds is in its [`DecoderCache`].
 #[derive(Debug)]
@@ -272,23 +270,4 @@ fn add_rows(
             &addition[first * width..first * width + states.len()],
         )
     })
-}
-
-/// [`Team::for_rows`] for work that can be refused; the first refusal is the result.
-fn try_rows(
-    team: &Team,
-    values: &mut [f32],
-    width: usize,
-    task: impl Fn(usize, &mut [f32]) -> longtrainer_kernels::Result<()> + Sync,
-) -> Result<(), ComputeError> {
-    let failure = std::sync::OnceLock::new();
-    team.for_rows(values, width, ROWS_A_TASK, |first, run| {
-        if let Err(error) = task(first, run) {
-            let _ = failure.set(error);
-        }
-    });
-    match failure.into_inner() {
-        None => Ok(()),
-        Some(error) => Err(error.into()),
-    }
 }

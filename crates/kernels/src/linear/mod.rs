@@ -9,7 +9,7 @@ use crate::disjoint::Disjoint;
 use crate::isa::Supported;
 use crate::quantised::{Output, QuantisedMatrix, QuantisedRows};
 use crate::shape::{require_length, require_rows};
-use crate::{Error, Result, Team};
+use crate::{Result, Team};
 
 #[cfg(test)]
 mod tests;
@@ -60,7 +60,7 @@ impl Matrix {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`] if there is no such row, [`Error::Length`] if `out` is not a row long.
+    /// [`Error::OutOfRange`](crate::Error::OutOfRange) if there is no such row, [`Error::Length`](crate::Error::Length) if `out` is not a row long.
     pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
         match self {
             Self::Quantised(matrix) => matrix.row(row, out),
@@ -121,7 +121,7 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] if they have different numbers of columns.
+    /// [`Error::Length`](crate::Error::Length) if they have different numbers of columns.
     pub fn new(matrices: Vec<Matrix>) -> Result<Self> {
         let columns = matrices.first().map_or(0, Matrix::columns);
         for matrix in &matrices {
@@ -159,7 +159,7 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`Error::PartialVector`] if `input` is no whole rows, [`Error::Length`] if `out` has another
+    /// [`Error::PartialVector`](crate::Error::PartialVector) if `input` is no whole rows, [`Error::Length`](crate::Error::Length) if `out` has another
     /// length than that many outputs; `out` is then as it was.
     pub fn forward(
         &self,

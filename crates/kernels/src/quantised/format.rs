@@ -52,6 +52,28 @@ impl Block {
         }
     }
 
+    /// Rounds values to signed bytes. Values that are no numbers give a scale that is none.
+    pub(super) fn round(values: &[f32; BLOCK]) -> Self {
+        let is_finite = values.iter().all(|value| value.is_finite());
+        let greatest = values
+            .iter()
+            .fold(0f32, |greatest, value| greatest.max(value.abs()));
+        let greatest = if is_finite { greatest } else { f32::NAN };
+        let scale = f16::from_f32(greatest / 127.0);
+        // The codes are those of the scale as it is stored; one that was rounded down could give 128.
+        let inverse = if scale == f16::ZERO {
+            0.0
+        } else {
+            1.0 / scale.to_f32()
+        };
+        let code = |value: &f32| (value * inverse).round_ties_even().clamp(-127.0, 127.0) as i8;
+        Self::new(
+            values.each_ref().map(|value| code(value) as u8),
+            scale,
+            f16::ZERO,
+        )
+    }
+
     /// Whether no scale and no minimum is infinite or NaN.
     pub(super) fn is_finite(&self) -> bool {
         let numbers = self.scales.iter().chain(&self.minimums);

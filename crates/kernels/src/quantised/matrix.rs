@@ -42,6 +42,38 @@ impl QuantisedMatrix {
         let row_bytes = columns / block * format.block_bytes();
         require_length("bytes", rows.saturating_mul(row_bytes), bytes.len())?;
         let layout = format.layout();
+        Self::build(team, layout, rows, columns, |row, blocks| {
+            format.read_row(&bytes[row * row_bytes..(row + 1) * row_bytes], blocks);
+        })
+    }
+
+    /// Rounds f32 weights, row after row, to bytes: a scale for each 32 neighbours of a row, as Q8_0
+    /// has it. A weight moves by at most half a 127th of the greatest of its block.
+    ///
+    /// # Errors
+    ///
+    /// As [`pack`](Self::pack); a row is whole blocks of 32.
+    pub fn round(team: &Team, values: &[f32], rows: usize, columns: usize) -> Result<Self> {
+        if !columns.is_multiple_of(BLOCK) {
+            let block = BLOCK;
+            return Err(Error::Columns { columns, block });
+        }
+        require_length("values", rows.saturating_mul(columns), values.len())?;
+        Self::build(team, LayoutKind::I8, rows, columns, |row, blocks| {
+            blocks.clear();
+            let (values, _) = values[row * columns..(row + 1) * columns].as_chunks();
+            blocks.extend(values.iter().map(Block::round));
+        })
+    }
+
+    /// Fills the tiles with the rows that `read` gives, on the threads of the team.
+    fn build(
+        team: &Team,
+        layout: LayoutKind,
+        rows: usize,
+        columns: usize,
+        read: impl Fn(usize, &mut Vec<Block>) + Sync,
+    ) -> Result<Self> {
         let tile_bytes = with_layout!(layout, L => layout::tile_bytes::<L>(columns / BLOCK));
         let mut tiles = Aligned::zeros(tile_bytes * rows.div_ceil(TILE_ROWS));
         let bad_row = AtomicUsize::new(usize::MAX);
@@ -49,11 +81,13 @@ impl QuantisedMatrix {
         team.run(rows.div_ceil(TILE_ROWS), |tile| {
             // SAFETY: each task takes its own tile, once.
             let target = unsafe { parts.part(tile * tile_bytes, tile_bytes) };
-            let first = tile * TILE_ROWS;
-            let last = (first + TILE_ROWS).min(rows);
-            let source = &bytes[first * row_bytes..last * row_bytes];
-            if let Some(row) = pack_tile(format, source, row_bytes, target) {
-                bad_row.fetch_min(first + row, Ordering::Relaxed);
+            let mut blocks = Vec::with_capacity(columns / BLOCK);
+            for row in tile * TILE_ROWS..rows.min((tile + 1) * TILE_ROWS) {
+                read(row, &mut blocks);
+                if !blocks.iter().all(Block::is_finite) {
+                    bad_row.fetch_min(row, Ordering::Relaxed);
+                }
+                with_layout!(layout, L => put_row::<L>(target, row % TILE_ROWS, &blocks));
             }
         });
         match bad_row.into_inner() {
@@ -114,27 +148,11 @@ impl QuantisedMatrix {
     }
 }
 
-/// Repacks up to 16 rows; the first of them that has a number that is not finite.
-fn pack_tile(
-    format: BlockFormat,
-    source: &[u8],
-    row_bytes: usize,
-    target: &mut [u8],
-) -> Option<usize> {
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut bad_row = None;
-    for (row, bytes) in source.chunks_exact(row_bytes.max(1)).enumerate() {
-        format.read_row(bytes, &mut blocks);
-        if !blocks.iter().all(Block::is_finite) {
-            bad_row = bad_row.or(Some(row));
-        }
-        with_layout!(format.layout(), L => {
-            for (index, block) in blocks.iter().enumerate() {
-                layout::put::<L>(target, blocks.len(), row, index, block);
-            }
-        });
+/// Writes a row into its tile.
+fn put_row<L: layout::Layout>(tile: &mut [u8], row: usize, blocks: &[Block]) {
+    for (index, block) in blocks.iter().enumerate() {
+        layout::put::<L>(tile, blocks.len(), row, index, block);
     }
-    bad_row
 }
 
 fn read_row<L: layout::Layout>(tile: Tile<'_>, row: usize, out: &mut [f32]) {

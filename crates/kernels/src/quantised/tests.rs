@@ -196,6 +196,36 @@ fn a_row_gives_the_same_bits_alone_and_among_others() {
 }
 
 #[test]
+fn f32_weights_are_rounded_to_bytes() {
+    let mut random = StdRng::seed_from_u64(10);
+    let (rows, columns) = (33, 96);
+    let mut values = random_values(rows * columns, &mut random);
+    values[..BLOCK].fill(0.0);
+    values[BLOCK] = 1e4;
+    let team = Team::alone();
+    let matrix = QuantisedMatrix::round(&team, &values, rows, columns).unwrap();
+    let mut row = vec![0.0; columns];
+    for (index, values) in values.chunks_exact(columns).enumerate() {
+        matrix.row(index, &mut row).unwrap();
+        for (found, expected) in row.chunks(BLOCK).zip(values.chunks(BLOCK)) {
+            let greatest = expected
+                .iter()
+                .fold(0f32, |most, value| most.max(value.abs()));
+            for (found, expected) in found.iter().zip(expected) {
+                // Half a step, and what rounding the scale to half precision adds.
+                assert!((found - expected).abs() <= greatest * (0.5 / 127.0 + 1.0 / 2048.0));
+            }
+        }
+    }
+    check_all_tiers(&matrix, &random_values(5 * columns, &mut random));
+    values[40 * 32] = f32::INFINITY;
+    let error = QuantisedMatrix::round(&team, &values, rows, columns).unwrap_err();
+    assert_eq!(error, Error::NotFinite { row: 13 });
+    assert!(QuantisedMatrix::round(&team, &values[1..], rows, columns).is_err());
+    assert!(QuantisedMatrix::round(&team, &values, 32 * rows, 3).is_err());
+}
+
+#[test]
 fn activations_are_rounded_to_the_nearest_code() {
     let mut random = StdRng::seed_from_u64(6);
     let mut values = random_values(96, &mut random);

@@ -1,0 +1,145 @@
+//! A layer of the encoder: attention within each text, then the feed-forward part.
+
+use longtrainer_kernels::{Team, add_rows, add_rows_gelu, gelu_tanh, relu, segment_attention};
+
+use crate::Result;
+use crate::error::ComputeError;
+use crate::rows::try_rows;
+
+use super::super::folder::BertConfig;
+use super::super::options::Precision;
+use super::super::weights::Weights;
+use super::linear::Linear;
+use super::norm::LayerNorm;
+use super::scratch::Scratch;
+
+/// A layer.
+#[derive(Debug)]
+pub(super) struct Layer {
+    query_key_value: Linear,
+    attention_output: Linear,
+    attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
+    output_norm: LayerNorm,
+    activation: Activation,
+    heads: usize,
+    head_dim: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Activation {
+    Gelu,
+    GeluTanh,
+    Relu,
+}
+
+impl Layer {
+    pub(super) fn load(
+        config: &BertConfig,
+        weights: &Weights,
+        team: &Team,
+        precision: Precision,
+        index: usize,
+    ) -> Result<Self> {
+        let name = |part: &str| format!("encoder.layer.{index}.{part}");
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let linear = |names: &[String], inputs, outputs| {
+            Linear::load(weights, team, precision, names, inputs, outputs)
+        };
+        let attention =
+            ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
+        Ok(Self {
+            query_key_value: linear(&attention, hidden, hidden)?,
+            attention_output: linear(&[name("attention.output.dense")], hidden, hidden)?,
+            attention_norm: LayerNorm::load(config, weights, &name("attention.output.LayerNorm"))?,
+            intermediate: linear(&[name("intermediate.dense")], hidden, inner)?,
+            output: linear(&[name("output.dense")], inner, hidden)?,
+            output_norm: LayerNorm::load(config, weights, &name("output.LayerNorm"))?,
+            activation: match config.hidden_act.as_str() {
+                "gelu" => Activation::Gelu,
+                "relu" => Activation::Relu,
+                _ => Activation::GeluTanh,
+            },
+            heads: config.num_attention_heads,
+            head_dim: hidden / config.num_attention_heads,
+        })
+    }
+
+    /// From states to states, in place.
+    pub(super) fn forward(
+        &self,
+        team: &Team,
+        lengths: &[usize],
+        scratch: &mut Scratch,
+    ) -> Result<(), ComputeError> {
+        self.attend(team, lengths, scratch)?;
+        self.attention_norm
+            .add_and_norm(team, &mut scratch.states, &scratch.out)?;
+        self.feed_forward(team, scratch)?;
+        self.output_norm
+            .add_and_norm(team, &mut scratch.states, &scratch.out)
+    }
+
+    /// From states to what attention adds to them.
+    fn attend(
+        &self,
+        team: &Team,
+        lengths: &[usize],
+        scratch: &mut Scratch,
+    ) -> Result<(), ComputeError> {
+        let Scratch {
+            states,
+            joined,
+            mixed,
+            out,
+            rows,
+        } = scratch;
+        self.query_key_value.forward(team, states, rows, joined)?;
+        mixed.resize(states.len(), 0.0);
+        let scale = 1.0 / (self.head_dim as f32).sqrt();
+        segment_attention(
+            team,
+            joined,
+            self.heads,
+            self.head_dim,
+            lengths,
+            scale,
+            mixed,
+        )?;
+        self.attention_output.forward(team, mixed, rows, out)
+    }
+
+    /// From states to what the feed-forward part adds to them.
+    fn feed_forward(&self, team: &Team, scratch: &mut Scratch) -> Result<(), ComputeError> {
+        let Scratch {
+            states,
+            joined,
+            out,
+            rows,
+            ..
+        } = scratch;
+        self.intermediate
+            .forward_without_bias(team, states, rows, joined)?;
+        let bias = self.intermediate.bias();
+        try_rows(team, joined, bias.len(), |_, inner| {
+            self.activation.apply(inner, bias)
+        })?;
+        self.output.forward(team, joined, rows, out)
+    }
+}
+
+impl Activation {
+    /// Adds the bias to rows and applies the function.
+    fn apply(self, rows: &mut [f32], bias: &[f32]) -> longtrainer_kernels::Result<()> {
+        if let Self::Gelu = self {
+            return add_rows_gelu(rows, bias);
+        }
+        add_rows(rows, bias)?;
+        match self {
+            Self::Relu => relu(rows),
+            _ => gelu_tanh(rows),
+        }
+        Ok(())
+    }
+}

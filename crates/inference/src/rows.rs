@@ -1,0 +1,29 @@
+//! Element-wise work on rows of tokens, shared out over a team.
+
+use std::sync::OnceLock;
+
+use longtrainer_kernels::Team;
+
+use crate::error::ComputeError;
+
+/// Rows that are worth a task of their own.
+const ROWS_A_TASK: usize = 4;
+
+/// [`Team::for_rows`] for work that can be refused; the first refusal is the result.
+pub(crate) fn try_rows(
+    team: &Team,
+    values: &mut [f32],
+    width: usize,
+    task: impl Fn(usize, &mut [f32]) -> longtrainer_kernels::Result<()> + Sync,
+) -> Result<(), ComputeError> {
+    let failure = OnceLock::new();
+    team.for_rows(values, width, ROWS_A_TASK, |first, run| {
+        if let Err(error) = task(first, run) {
+            let _ = failure.set(error);
+        }
+    });
+    match failure.into_inner() {
+        None => Ok(()),
+        Some(error) => Err(error.into()),
+    }
+}
