@@ -63,7 +63,10 @@ impl KeyValueCache {
 
     /// Memory that the pages take, in bytes.
     pub fn bytes(&self) -> usize {
-        self.pages.len() * self.page_length() * size_of::<u16>()
+        self.pages
+            .iter()
+            .map(|page| size_of_val(page.halves()))
+            .sum()
     }
 
     /// Forgets all positions from `len` on, and gives back the pages that only they were in. Does
@@ -94,6 +97,9 @@ impl KeyValueCache {
         require_length("a row of keys", width, keys.width())?;
         require_length("a row of values", width, values.width())?;
         require_length("values", keys.count(), values.count())?;
+        if keys.count() == 0 {
+            return Ok(());
+        }
         let end = self.len + keys.count();
         let page = self.page_length();
         self.pages

@@ -12,7 +12,7 @@ use super::product::{GROUP, Left, Panel, Target, Wide, product};
 use super::weights::{LOWEST, weigh};
 
 /// Positions of a block. Divides a page.
-pub(super) const SPAN: usize = 64;
+pub(super) const SPAN: usize = 128;
 
 /// Positions `from .. to` that a row looks at.
 #[derive(Debug, Clone, Copy, Default)]
