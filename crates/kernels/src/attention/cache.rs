@@ -13,6 +13,8 @@ use crate::shape::require_length;
 use crate::simd::{Kernel, MOST_LANES, Simd};
 use crate::{Result, Rows};
 
+use super::page::Page;
+
 /// Positions of a page.
 pub(super) const PAGE: usize = 256;
 /// Positions of a block of keys.
@@ -22,7 +24,7 @@ pub(super) const BLOCK: usize = 16;
 /// largest, 65504: an infinity would turn into NaN wherever it is not looked at.
 #[derive(Debug, Clone)]
 pub struct KeyValueCache {
-    pages: Vec<Box<[u16]>>,
+    pages: Vec<Page>,
     kv_heads: usize,
     head_dim: usize,
     len: usize,
@@ -61,7 +63,10 @@ impl KeyValueCache {
 
     /// Memory that the pages take, in bytes.
     pub fn bytes(&self) -> usize {
-        self.pages.len() * self.page_length() * size_of::<u16>()
+        self.pages
+            .iter()
+            .map(|page| size_of_val(page.halves()))
+            .sum()
     }
 
     /// Forgets all positions from `len` on, and gives back the pages that only they were in. Does
@@ -92,10 +97,13 @@ impl KeyValueCache {
         require_length("a row of keys", width, keys.width())?;
         require_length("a row of values", width, values.width())?;
         require_length("values", keys.count(), values.count())?;
+        if keys.count() == 0 {
+            return Ok(());
+        }
         let end = self.len + keys.count();
         let page = self.page_length();
         self.pages
-            .resize_with(end.div_ceil(PAGE), || vec![0; page].into_boxed_slice());
+            .resize_with(end.div_ceil(PAGE), || Page::zeros(page));
         cpu.run(Fill {
             cache: self,
             keys,
@@ -112,13 +120,13 @@ impl KeyValueCache {
 
     /// A page's keys for one head: blocks of 16 positions, by component within a block.
     pub(super) fn keys(&self, page: usize, head: usize) -> &[u16] {
-        &self.pages[page][head * self.head_length()..][..PAGE * self.head_dim]
+        &self.pages[page].halves()[head * self.head_length()..][..PAGE * self.head_dim]
     }
 
     /// A page's values for one head: by position, `value_stride` from one to the next.
     pub(super) fn values(&self, page: usize, head: usize) -> &[u16] {
         let start = head * self.head_length() + PAGE * self.head_dim;
-        &self.pages[page][start..][..PAGE * self.value_stride()]
+        &self.pages[page].halves()[start..][..PAGE * self.value_stride()]
     }
 
     /// What a head takes of a page.
@@ -154,7 +162,7 @@ impl Kernel for Fill<'_> {
         }
         for row in 0..keys.count() {
             let (page, position) = ((cache.len + row) / PAGE, (cache.len + row) % PAGE);
-            let heads = cache.pages[page].chunks_exact_mut(length);
+            let heads = cache.pages[page].halves_mut().chunks_exact_mut(length);
             let rows = keys.row(row).chunks_exact(dim);
             let rows = rows.zip(values.row(row).chunks_exact(dim));
             for (head, (key, value)) in heads.zip(rows) {

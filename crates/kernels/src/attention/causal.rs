@@ -11,7 +11,7 @@ use super::tile::Visible;
 use super::{decode, prefill};
 
 /// With this many rows of queries a head of keys, or fewer, the positions are shared out.
-const DECODE_ROWS: usize = 24;
+const DECODE_ROWS: usize = 48;
 
 /// What both ways need to know.
 #[derive(Clone, Copy)]

@@ -10,7 +10,7 @@ use crate::simd::{Kernel, MOST_LANES, Simd};
 use super::cache::PAGE;
 use super::causal::Job;
 use super::product::{Blocks, GROUP, Halves};
-use super::scratch::with_scratch;
+use super::scratch::{LINE, with_scratch};
 use super::tile::{Group, Visible, attend_rows, share_of};
 use super::weights::{LOWEST, exp2};
 
@@ -44,9 +44,9 @@ impl Sizes {
         }
     }
 
-    /// What a task leaves: weighted values, greatest scores and sums of its rows.
+    /// What a task leaves: weighted values, greatest scores and sums of its rows, in whole lines.
     fn partial(self) -> usize {
-        self.rows * (self.stride + 1 + MOST_LANES)
+        (self.rows * (self.stride + MOST_LANES + 1)).next_multiple_of(LINE)
     }
 
     /// The scaled queries of a head of keys.
@@ -61,7 +61,7 @@ pub(super) fn decode(job: Job<'_>, out: &mut [f32]) {
     let tasks = sizes.heads * sizes.pages;
     let length = sizes.heads * sizes.queries() + tasks * sizes.partial();
     with_scratch(length, |scratch| {
-        let (queries, partials) = scratch.split_at_mut(sizes.heads * sizes.queries());
+        let (partials, queries) = scratch.split_at_mut(tasks * sizes.partial());
         scale_queries(&job, sizes, queries);
         let queries: &[f32] = queries;
         let shared = Disjoint::new(partials);
@@ -99,6 +99,10 @@ fn scale_queries(job: &Job<'_>, sizes: Sizes, queries: &mut [f32]) {
     }
 }
 
+/// A group's scores for one page, from a cache line on.
+#[repr(align(64))]
+struct Scores<const R: usize>([[f32; PAGE]; R]);
+
 /// A head's rows against one page.
 struct PageTask<'a> {
     job: &'a Job<'a>,
@@ -132,7 +136,8 @@ impl PageTask<'_> {
     /// Rows that have seen nothing yet.
     fn start(&mut self) {
         self.partial.fill(0.0);
-        self.partial[self.sizes.rows * self.sizes.stride..][..self.sizes.rows].fill(LOWEST);
+        let most = self.sizes.rows * (self.sizes.stride + MOST_LANES);
+        self.partial[most..].fill(LOWEST);
     }
 
     /// `R` rows from `row` on.
@@ -141,20 +146,20 @@ impl PageTask<'_> {
         let Sizes {
             rows, dim, stride, ..
         } = self.sizes;
-        let mut scores = [[0.0; PAGE]; R];
+        let mut scores = Scores([[0.0; PAGE]; R]);
         let start = self.page * PAGE;
         let visible: [Visible; R] = std::array::from_fn(|r| {
             let seen = self.job.visible((row + r) / self.job.group);
             seen.within(start, PAGE)
         });
         let (outputs, rest) = self.partial.split_at_mut(rows * stride);
-        let (most, sums) = rest.split_at_mut(rows);
+        let (sums, most) = rest.split_at_mut(rows * MOST_LANES);
         let group = Group {
             queries: &self.queries[row * dim..][..R * dim],
             outputs: &mut outputs[row * stride..][..R * stride],
             most: &mut most[row..][..R],
             sums: &mut sums[row * MOST_LANES..][..R * MOST_LANES],
-            scores: scores.as_flattened_mut(),
+            scores: scores.0.as_flattened_mut(),
         };
         let keys = Blocks {
             start: self.job.cache.keys(self.page, self.head).as_ptr(),
@@ -240,7 +245,7 @@ impl Merge<'_> {
 #[inline(always)]
 fn split(sizes: Sizes, partial: &[f32], row: usize) -> (&[f32], f32, &[f32]) {
     let (outputs, rest) = partial.split_at(sizes.rows * sizes.stride);
-    let (most, sums) = rest.split_at(sizes.rows);
+    let (sums, most) = rest.split_at(sizes.rows * MOST_LANES);
     (
         &outputs[row * sizes.stride..][..sizes.dim],
         most[row],

@@ -13,6 +13,7 @@
 mod cache;
 mod causal;
 mod decode;
+mod page;
 mod prefill;
 mod product;
 mod rows;

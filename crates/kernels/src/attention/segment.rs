@@ -215,7 +215,12 @@ impl Source for TextHead<'_> {
         let key = |position: usize| self.job.head(row(position), 1, self.head);
         let whole = count - count % SQUARE;
         for position in (0..whole).step_by(SQUARE) {
-            let rows = [0, 1, 2, 3].map(|ahead| key(position + ahead));
+            let rows = [
+                key(position),
+                key(position + 1),
+                key(position + 2),
+                key(position + 3),
+            ];
             turn(rows, &mut keys[position..]);
         }
         for position in whole..count {
@@ -235,18 +240,17 @@ const SQUARE: usize = 4;
 /// Writes rows as columns, `SPAN` values from one component to the next.
 #[inline(always)]
 fn turn(rows: [&[f32]; SQUARE], to: &mut [f32]) {
-    let [a, b, c, d] = rows.map(|row| row.chunks_exact(SQUARE));
-    let rest = [&a, &b, &c, &d].map(|row| row.remainder());
-    let done = rows[0].len() - rest[0].len();
-    let squares = a.zip(b).zip(c.zip(d));
+    let [a, b, c, d] = rows;
+    let squares = a.chunks_exact(SQUARE).zip(b.chunks_exact(SQUARE));
+    let squares = squares.zip(c.chunks_exact(SQUARE).zip(d.chunks_exact(SQUARE)));
     for (number, ((a, b), (c, d))) in squares.enumerate() {
         for component in 0..SQUARE {
             let column = [a[component], b[component], c[component], d[component]];
             to[(number * SQUARE + component) * SPAN..][..SQUARE].copy_from_slice(&column);
         }
     }
-    for component in 0..rest[0].len() {
-        let column = rest.map(|row| row[component]);
-        to[(done + component) * SPAN..][..SQUARE].copy_from_slice(&column);
+    for component in a.len() / SQUARE * SQUARE..a.len() {
+        let column = [a[component], b[component], c[component], d[component]];
+        to[component * SPAN..][..SQUARE].copy_from_slice(&column);
     }
 }

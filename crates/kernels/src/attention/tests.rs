@@ -226,7 +226,7 @@ fn every_length_around_blocks_and_pages_is_near_the_truth() {
         window: None,
     };
     for length in [
-        1, 2, 15, 16, 17, 63, 64, 65, 255, 256, 257, 511, 512, 513, 600,
+        1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 600,
     ] {
         let qkv = model.tokens(2, length);
         for cpu in tiers() {
@@ -251,7 +251,7 @@ fn every_length_around_blocks_and_pages_is_near_the_truth() {
 #[test]
 fn windows_hide_what_lies_before_them() {
     let team = Team::new(2).unwrap();
-    for window in [1, 2, 16, 63, 64, 100, 256, 300, 1000] {
+    for window in [1, 2, 16, 63, 64, 100, 255, 256, 300, 1000] {
         let model = Model {
             heads: 4,
             kv_heads: 2,
@@ -259,10 +259,14 @@ fn windows_hide_what_lies_before_them() {
             window: Some(window),
         };
         let qkv = model.tokens(3, 530);
+        // All tokens, as a window's start meets a block's border at any of them.
+        let truth: Vec<f64> = (0..530)
+            .flat_map(|token| model.truth(&qkv, token))
+            .collect();
         for cpu in tiers() {
             let what = format!("{cpu:?}: window {window}");
             let found = model.attend(cpu, &team, &qkv, &[526, 1, 1, 2]);
-            assert_tokens_near(model, &qkv, &found, &what);
+            assert_near(&found, &truth, &what);
         }
     }
     let model = Model {
@@ -538,6 +542,10 @@ fn nothing_to_do_is_no_error_and_misfits_are() {
         })
     );
     assert_eq!(call(Rows::whole(&[], 8).unwrap(), 2, &mut []), Ok(()));
+    let most = usize::MAX;
+    let none = Rows::new(&[], most, 0, most).unwrap();
+    let mut absurd = KeyValueCache::new(most, 2);
+    assert_eq!((absurd.extend(none, none), absurd.bytes()), (Ok(()), 0));
     let two = KeyValueCache::new(2, 4);
     let none = Rows::whole(&[], 12).unwrap();
     assert!(super::causal_attention(&team, none, &two, 3, 1.0, None, &mut []).is_err());

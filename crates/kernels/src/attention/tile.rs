@@ -12,7 +12,7 @@ use super::product::{GROUP, Left, Panel, Target, Wide, product};
 use super::weights::{LOWEST, weigh};
 
 /// Positions of a block. Divides a page.
-pub(super) const SPAN: usize = 64;
+pub(super) const SPAN: usize = 128;
 
 /// Positions `from .. to` that a row looks at.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,12 +94,13 @@ impl<'a> Tile<'a> {
     /// Cuts up scratch of the length that the shape asks for.
     pub(super) fn new(shape: Shape, scratch: &'a mut [f32]) -> Self {
         let rows = shape.padded_rows();
-        let (queries, scratch) = scratch.split_at_mut(rows * shape.dim);
-        let (outputs, scratch) = scratch.split_at_mut(rows * shape.value_stride());
-        let (most, scratch) = scratch.split_at_mut(rows);
-        let (sums, scratch) = scratch.split_at_mut(rows * MOST_LANES);
+        // Those that vectors are loaded from come first: their lengths are whole lines.
         let (keys, scratch) = scratch.split_at_mut(SPAN * shape.dim);
-        let (values, scores) = scratch.split_at_mut(SPAN * shape.value_stride());
+        let (values, scratch) = scratch.split_at_mut(SPAN * shape.value_stride());
+        let (scores, scratch) = scratch.split_at_mut(GROUP * SPAN);
+        let (outputs, scratch) = scratch.split_at_mut(rows * shape.value_stride());
+        let (sums, scratch) = scratch.split_at_mut(rows * MOST_LANES);
+        let (most, queries) = scratch.split_at_mut(rows);
         queries[shape.rows * shape.dim..].fill(0.0);
         outputs.fill(0.0);
         most.fill(LOWEST);

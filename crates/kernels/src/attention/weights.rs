@@ -15,7 +15,8 @@ pub(super) const LOWEST: f32 = -1e30;
 /// so that its greatest relative error there, 1.1e-7, is as small as can be.
 #[inline(always)]
 pub(super) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
-    // From the fifth power down to the constant.
+    // From the fifth power down to the constant. The first power's is near ln(2), but not it.
+    #[allow(clippy::approx_constant)]
     const POLYNOMIAL: [f32; 6] = [
         1.326_472_7e-3,
         9.671_513e-3,
