@@ -2,6 +2,7 @@
 
 mod add_doc;
 mod ask;
+mod bench;
 mod bot;
 mod bot_flags;
 mod chat;
@@ -47,9 +48,11 @@ pub(crate) enum Command {
     Models(models::ModelsCommand),
     /// Serve the HTTP interface on this machine
     Serve(serve::ServeFlags),
-    /// Measure
+    /// Measure how well questions are answered
     #[command(subcommand)]
     Eval(eval::EvalCommand),
+    /// Measure how fast this machine runs the models
+    Bench(bench::BenchFlags),
 }
 
 /// Runs one command.
@@ -67,5 +70,6 @@ pub(crate) fn run(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Models(command) => models::run(command, session),
         Command::Serve(flags) => serve::run(flags, session),
         Command::Eval(command) => eval::run(command, session),
+        Command::Bench(flags) => bench::run(flags, session),
     }
 }

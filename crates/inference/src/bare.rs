@@ -15,14 +15,16 @@ use crate::{Error, Result};
 /// A text model and one context: the tokens that it has read.
 pub struct BareTextModel {
     name: String,
-    vocabulary: usize,
-    context_length: usize,
+    config: DecoderConfig,
+    is_quantised: bool,
     context: Box<dyn Context + Send>,
 }
 
 /// A model with the cache of one context.
 trait Context {
     fn clear(&mut self);
+    /// Reads tokens for the cache alone.
+    fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError>;
     /// Logits after the tokens from number `first` on.
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, ComputeError>;
     fn weight_bytes(&self) -> usize;
@@ -50,25 +52,47 @@ impl BareTextModel {
         };
         Ok(Self {
             name: name.to_owned(),
-            vocabulary: config.vocabulary,
-            context_length: config.context_length,
+            is_quantised: is_quantised(&file),
+            config,
             context,
         })
     }
 
     /// Tokens of the vocabulary: how many logits there are.
     pub fn vocabulary(&self) -> usize {
-        self.vocabulary
+        self.config.vocabulary
     }
 
     /// Tokens that the context can hold.
     pub fn context_length(&self) -> usize {
-        self.context_length
+        self.config.context_length
     }
 
     /// Memory of the weights that each token reads, in bytes.
     pub fn weight_bytes(&self) -> usize {
         self.context.weight_bytes()
+    }
+
+    /// Weights of the blocks' matrices: each is multiplied once for a token.
+    pub fn block_parameters(&self) -> usize {
+        let config = &self.config;
+        let queries = config.heads * config.head_dim;
+        let keys = config.kv_heads * config.head_dim;
+        let attention = config.hidden * (2 * queries + 2 * keys);
+        config.blocks * (attention + 3 * config.hidden * config.feed_forward)
+    }
+
+    /// Memory of the keys and values of one token, in bytes: what each later token reads of it.
+    pub fn cache_bytes_a_token(&self) -> usize {
+        let config = &self.config;
+        // The kernels' cache is in half precision, Candle's in f32.
+        let bytes = if self.runs_on_kernels() { 2 } else { 4 };
+        config.blocks * 2 * config.kv_heads * config.head_dim * bytes
+    }
+
+    /// Whether its products are in whole numbers: the kernels' are where the weights are quantised.
+    pub fn multiplies_integers(&self) -> bool {
+        self.is_quantised && self.runs_on_kernels()
     }
 
     /// Whether our kernels run it, not Candle.
@@ -79,6 +103,17 @@ impl BareTextModel {
     /// Forgets all tokens.
     pub fn clear(&mut self) {
         self.context.clear();
+    }
+
+    /// Reads tokens after those read before, for the tokens that follow them: nobody needs logits in
+    /// the middle of a prompt.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn skip(&mut self, tokens: &[u32]) -> Result<()> {
+        let skipped = self.context.skip(tokens);
+        skipped.map_err(|source| self.failed(source))
     }
 
     /// Reads tokens after those read before and returns the logits after the last.
@@ -102,11 +137,21 @@ impl BareTextModel {
 
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>> {
         let logits = self.context.logits(tokens, first);
-        logits.map_err(|source| Error::Compute {
+        logits.map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: ComputeError) -> Error {
+        Error::Compute {
             model: self.name.clone(),
             source,
-        })
+        }
     }
+}
+
+/// Whether the first block's last matrix is; where the types are mixed, all are quantised.
+fn is_quantised(file: &GgufFile) -> bool {
+    let dtype = file.tensor_dtype("blk.0.ffn_down.weight");
+    dtype.is_some_and(|dtype| dtype.block_size() > 1)
 }
 
 impl std::fmt::Debug for BareTextModel {
@@ -126,6 +171,10 @@ struct KernelContext {
 impl Context for KernelContext {
     fn clear(&mut self) {
         self.cache = self.decoder.new_cache();
+    }
+
+    fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError> {
+        self.decoder.read(tokens, &mut self.cache)
     }
 
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, ComputeError> {
@@ -149,6 +198,10 @@ struct CandleContext {
 impl Context for CandleContext {
     fn clear(&mut self) {
         self.cache = self.decoder.new_cache();
+    }
+
+    fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError> {
+        Ok(self.decoder.read(tokens, &mut self.cache)?)
     }
 
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, ComputeError> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use longtrainer_models::Role;
 
+use crate::bench::BenchError;
 use crate::ids::{BotId, ChatId};
 
 /// The result of every call of this crate.
@@ -137,6 +138,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A benchmark was asked for what cannot be measured.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// A document could not be loaded or split.
     #[error(transparent)]
     Documents(#[from] longtrainer_documents::Error),
@@ -189,6 +193,7 @@ impl Error {
             | Self::Io { .. }
             | Self::TrainingFile { .. }
             | Self::Index(_) => ErrorKind::Internal,
+            Self::Bench(error) => error.kind(),
             Self::Inference(error) => inference_kind(error),
             Self::Models(error) => models_kind(error),
             Self::Store(error) => store_kind(error),

@@ -4,6 +4,7 @@
 //! and their sources, training on past chats, direct vector search. Its calls carry the documented
 //! names of the LongTrainer chat API; see the methods of [`LongTrainer`].
 
+pub mod bench;
 mod bot_indexes;
 mod bots;
 mod build;

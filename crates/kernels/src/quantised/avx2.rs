@@ -11,39 +11,46 @@ use std::arch::x86_64::*;
 use crate::isa::HasAvx2;
 
 use super::layout::{BLOCK, Layout, STEP_BYTES, STEPS, TILE_ROWS, Tile};
-use super::panel::Panel;
-use super::rows::Row;
+use super::panel::PanelBlock;
+use super::rows::RowBlock;
 use super::tier::{Sums, Tier};
 
 /// Rows of a half: lanes of a vector.
 const HALF: usize = 8;
+/// Halves of a tile.
+const HALVES: usize = TILE_ROWS / HALF;
 
 impl Tier for HasAvx2 {
     const TOKENS: usize = 3;
     const PANELS: usize = 1;
 
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: Row<'_>) -> Sums {
+    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock]) -> Sums {
         // SAFETY: the token exists only where the processor has these features.
         unsafe { vector::<L>(tile, row) }
     }
 
-    fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut Panel) {
+    fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]) {
         // SAFETY: as above.
         unsafe { unpack::<L>(tile, panel) }
     }
 
+    #[inline]
     fn panels<L: Layout, const P: usize, const T: usize>(
         self,
-        panels_: [&Panel; P],
-        rows: [Row<'_>; T],
-        sums: &mut [[Sums; P]; T],
-    ) {
-        for (p, panel) in panels_.into_iter().enumerate() {
-            for half in 0..TILE_ROWS / HALF {
+        panels: [&[PanelBlock]; P],
+        rows: [&[RowBlock]; T],
+    ) -> [[Sums; P]; T] {
+        let mut sums = [[[0.0; TILE_ROWS]; P]; T];
+        for (p, panel) in panels.into_iter().enumerate() {
+            for half in 0..HALVES {
                 // SAFETY: as above.
-                unsafe { half_panel::<L, P, T>(panel, half, rows, sums, p) }
+                let part = unsafe { half_panel::<L, T>(panel, half, rows) };
+                for (sums, part) in sums.iter_mut().zip(part) {
+                    sums[p][half * HALF..(half + 1) * HALF].copy_from_slice(&part);
+                }
             }
         }
+        sums
     }
 }
 
@@ -58,54 +65,78 @@ const fn steps_at_once<L: Layout>() -> usize {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn vector<L: Layout>(tile: Tile<'_>, row: Row<'_>) -> Sums {
-    let blocks = tile.codes.len() / L::CODE_BYTES;
-    assert!(row.fits::<L>(blocks) && tile.fits::<L>(blocks));
-    let mut totals = [_mm256_setzero_ps(); TILE_ROWS / HALF];
-    for block in 0..blocks {
+fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock]) -> Sums {
+    assert!(tile.fits::<L>(row.len()));
+    let mut totals = [_mm256_setzero_ps(); HALVES];
+    for (index, block) in row.iter().enumerate() {
         for (half, total) in totals.iter_mut().enumerate() {
-            // SAFETY: the planes and the row have this block, as was just checked.
-            unsafe {
-                let steps = unpack_block::<L>(&tile, block, half);
-                let activations = row.codes.as_ptr().add(block * BLOCK);
-                let scale = _mm256_set1_ps(*row.scales.get_unchecked(block));
-                for group in 0..L::GROUPS {
-                    let whole = dot::<L>(&steps, activations, group);
-                    let at = block * L::GROUPS + group;
-                    let (scales, minimums) = scales_and_minimums::<L>(&tile, at, half);
-                    let row_sum = _mm256_set1_ps(*row.sums.get_unchecked(at));
-                    let scaled = _mm256_mul_ps(scales, scale);
-                    *total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), scaled, *total);
-                    *total = _mm256_fmadd_ps(minimums, row_sum, *total);
-                }
+            // SAFETY: the planes have this block, as was just checked.
+            let steps = unsafe { unpack_block::<L>(&tile, index, half) };
+            for group in 0..L::GROUPS {
+                let whole = dot::<L>(&steps, &block.codes, group);
+                let at = index * L::GROUPS + group;
+                // SAFETY: as above.
+                let (scales, minimums) = unsafe { scales_and_minimums::<L>(&tile, at, half) };
+                *total = added::<L>(*total, whole, scales, minimums, block, group);
             }
         }
     }
     let mut sums = [0.0; TILE_ROWS];
     for (half, total) in totals.into_iter().enumerate() {
-        // SAFETY: the array has 16 values, a half has 8.
-        unsafe { _mm256_storeu_ps(sums.as_mut_ptr().add(half * HALF), total) };
+        sums[half * HALF..(half + 1) * HALF].copy_from_slice(&lanes(total));
     }
     sums
 }
 
-/// # Safety
-///
-/// `activations` has the 32 codes of a block.
+/// `total` and what a group adds to it.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn added<L: Layout>(
+    total: __m256,
+    whole: __m256i,
+    scales: __m256,
+    minimums: __m256,
+    block: &RowBlock,
+    group: usize,
+) -> __m256 {
+    let scaled = _mm256_mul_ps(scales, _mm256_set1_ps(block.scale));
+    let row_sum = _mm256_set1_ps(block.group_sum::<L>(group));
+    let total = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), scaled, total);
+    _mm256_fmadd_ps(minimums, row_sum, total)
+}
+
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn dot<L: Layout>(
-    steps: &[__m256i; STEPS],
-    activations: *const i8,
-    group: usize,
-) -> __m256i {
+fn lanes(vector: __m256) -> [f32; HALF] {
+    let mut lanes = [0.0; HALF];
+    // SAFETY: the array has 8 values.
+    unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), vector) };
+    lanes
+}
+
+/// Four activations, in each lane.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn broadcast(codes: &[i8; BLOCK], step: usize) -> __m256i {
+    let at = step * 4;
+    _mm256_set1_epi32(i32::from_le_bytes([
+        codes[at] as u8,
+        codes[at + 1] as u8,
+        codes[at + 2] as u8,
+        codes[at + 3] as u8,
+    ]))
+}
+
+/// The sums of a group's steps.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn dot<L: Layout>(steps: &[__m256i; STEPS], activations: &[i8; BLOCK], group: usize) -> __m256i {
     let count = STEPS / L::GROUPS;
     let mut sum = _mm256_setzero_si256();
     let mut narrow = _mm256_setzero_si256();
     for step in group * count..(group + 1) * count {
-        // SAFETY: four codes from `4 * step` on are in the block.
-        let four = unsafe { activations.add(step * 4).cast::<i32>().read_unaligned() };
-        narrow = _mm256_add_epi16(narrow, products::<L>(steps[step], _mm256_set1_epi32(four)));
+        let products = products::<L>(steps[step], broadcast(activations, step));
+        narrow = _mm256_add_epi16(narrow, products);
         if (step + 1).is_multiple_of(steps_at_once::<L>()) {
             sum = _mm256_add_epi32(sum, widened(narrow));
             narrow = _mm256_setzero_si256();
@@ -232,90 +263,96 @@ unsafe fn scales_and_minimums<L: Layout>(
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn unpack<L: Layout>(tile: Tile<'_>, panel: &mut Panel) {
-    let blocks = tile.codes.len() / L::CODE_BYTES;
-    assert!(tile.fits::<L>(blocks) && panel.has_room_for::<L>(blocks));
-    for block in 0..blocks {
-        for half in 0..TILE_ROWS / HALF {
-            // SAFETY: the tile has the block and the panel room for it, as was just checked.
+fn unpack<L: Layout>(tile: Tile<'_>, panel: &mut [PanelBlock]) {
+    assert!(tile.fits::<L>(panel.len()));
+    for (index, block) in panel.iter_mut().enumerate() {
+        for half in 0..HALVES {
+            // SAFETY: the tile has the block, as was just checked; half of an array of 64 bytes or
+            // of 16 f32 is one vector.
             unsafe {
-                let to = panel.codes.as_mut_ptr().add(block * STEPS * STEP_BYTES);
-                for (step, codes) in unpack_block::<L>(&tile, block, half)
-                    .into_iter()
-                    .enumerate()
-                {
-                    let to = to.add(step * STEP_BYTES + half * STEP_BYTES / 2);
+                let steps = unpack_block::<L>(&tile, index, half);
+                for (to, codes) in block.codes.iter_mut().zip(steps) {
+                    let to = to.as_mut_ptr().add(half * STEP_BYTES / 2);
                     _mm256_storeu_si256(to.cast(), codes);
                 }
-                for group in block * L::GROUPS..(block + 1) * L::GROUPS {
-                    let (scales, minimums) = scales_and_minimums::<L>(&tile, group, half);
-                    let at = group * TILE_ROWS + half * HALF;
-                    _mm256_storeu_ps(panel.scales.as_mut_ptr().add(at), scales);
-                    _mm256_storeu_ps(panel.minimums.as_mut_ptr().add(at), minimums);
+                for group in 0..L::GROUPS {
+                    let at = index * L::GROUPS + group;
+                    let (scales, minimums) = scales_and_minimums::<L>(&tile, at, half);
+                    let at = half * HALF;
+                    _mm256_storeu_ps(block.scales[group].as_mut_ptr().add(at), scales);
+                    _mm256_storeu_ps(block.minimums[group].as_mut_ptr().add(at), minimums);
                 }
             }
         }
     }
-    panel.blocks = blocks;
 }
 
-/// `T` rows with half the rows of a panel. Sums stay in memory between groups: the registers hold
-/// the whole numbers of a group.
+/// `T` rows with half the rows of a panel.
+#[inline]
 #[target_feature(enable = "avx2,fma")]
-fn half_panel<L: Layout, const P: usize, const T: usize>(
-    panel: &Panel,
+fn half_panel<L: Layout, const T: usize>(
+    panel: &[PanelBlock],
     half: usize,
-    rows: [Row<'_>; T],
-    sums: &mut [[Sums; P]; T],
-    p: usize,
-) {
-    assert!(panel.has_room_for::<L>(panel.blocks) && p < P && half < TILE_ROWS / HALF);
-    assert!(rows.iter().all(|row| row.fits::<L>(panel.blocks)));
-    let steps = STEPS / L::GROUPS;
+    rows: [&[RowBlock]; T],
+) -> [[f32; HALF]; T] {
+    let blocks = rows.iter().map(|row| row.len()).min().unwrap_or(0);
     let mut totals = [_mm256_setzero_ps(); T];
-    for t in 0..T {
-        // SAFETY: an array of 16 values, a half has 8.
-        totals[t] = unsafe { _mm256_loadu_ps(sums[t][p].as_ptr().add(half * HALF)) };
-    }
-    for group in 0..panel.blocks * L::GROUPS {
-        // SAFETY: panel and rows have the blocks, as was checked, and so the group and its steps.
-        unsafe {
-            let mut whole = [_mm256_setzero_si256(); T];
-            let mut narrow = [_mm256_setzero_si256(); T];
-            for step in group * steps..(group + 1) * steps {
-                let at = step * STEP_BYTES + half * STEP_BYTES / 2;
-                let codes = _mm256_loadu_si256(panel.codes.as_ptr().add(at).cast());
-                for t in 0..T {
-                    let four = rows[t]
-                        .codes
-                        .as_ptr()
-                        .add(step * 4)
-                        .cast::<i32>()
-                        .read_unaligned();
-                    let products = products::<L>(codes, _mm256_set1_epi32(four));
-                    narrow[t] = _mm256_add_epi16(narrow[t], products);
-                }
-                if (step + 1).is_multiple_of(steps_at_once::<L>()) {
-                    for t in 0..T {
-                        whole[t] = _mm256_add_epi32(whole[t], widened(narrow[t]));
-                        narrow[t] = _mm256_setzero_si256();
-                    }
-                }
-            }
-            let at = group * TILE_ROWS + half * HALF;
-            let scales = _mm256_loadu_ps(panel.scales.as_ptr().add(at));
-            let minimums = _mm256_loadu_ps(panel.minimums.as_ptr().add(at));
+    for (index, weights) in panel.iter().enumerate().take(blocks) {
+        // SAFETY: no row has fewer blocks.
+        let activations = rows.map(|row| unsafe { row.get_unchecked(index) });
+        for group in 0..L::GROUPS {
+            let whole = multiply_group::<L, T>(weights, activations, group, half);
+            let scales = half_of(&weights.scales[group], half);
+            let minimums = half_of(&weights.minimums[group], half);
             for t in 0..T {
-                let scale = _mm256_set1_ps(*rows[t].scales.get_unchecked(group / L::GROUPS));
-                let row_sum = _mm256_set1_ps(*rows[t].sums.get_unchecked(group));
-                let scaled = _mm256_mul_ps(scales, scale);
-                totals[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole[t]), scaled, totals[t]);
-                totals[t] = _mm256_fmadd_ps(minimums, row_sum, totals[t]);
+                totals[t] =
+                    added::<L>(totals[t], whole[t], scales, minimums, activations[t], group);
             }
         }
     }
-    for t in 0..T {
-        // SAFETY: an array of 16 values, a half has 8.
-        unsafe { _mm256_storeu_ps(sums[t][p].as_mut_ptr().add(half * HALF), totals[t]) };
+    let mut sums = [[0.0; HALF]; T];
+    for (sums, total) in sums.iter_mut().zip(totals) {
+        *sums = lanes(total);
     }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn multiply_group<L: Layout, const T: usize>(
+    weights: &PanelBlock,
+    activations: [&RowBlock; T],
+    group: usize,
+    half: usize,
+) -> [__m256i; T] {
+    let steps = STEPS / L::GROUPS;
+    let mut whole = [_mm256_setzero_si256(); T];
+    let mut narrow = [_mm256_setzero_si256(); T];
+    for step in group * steps..(group + 1) * steps {
+        // SAFETY: half of an array of 64 bytes.
+        let codes = unsafe {
+            let from = weights.codes[step].as_ptr().add(half * STEP_BYTES / 2);
+            _mm256_loadu_si256(from.cast())
+        };
+        for t in 0..T {
+            let products = products::<L>(codes, broadcast(&activations[t].codes, step));
+            narrow[t] = _mm256_add_epi16(narrow[t], products);
+        }
+        if (step + 1).is_multiple_of(steps_at_once::<L>()) {
+            for t in 0..T {
+                whole[t] = _mm256_add_epi32(whole[t], widened(narrow[t]));
+                narrow[t] = _mm256_setzero_si256();
+            }
+        }
+    }
+    whole
+}
+
+/// Half of 16 values; `half` is 0 or 1.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half_of(lanes: &Sums, half: usize) -> __m256 {
+    let (halves, _) = lanes.as_chunks::<HALF>();
+    // SAFETY: an array of 8 values.
+    unsafe { _mm256_loadu_ps(halves[half].as_ptr()) }
 }

@@ -10,81 +10,88 @@ use std::arch::x86_64::*;
 use crate::isa::HasAvx512;
 
 use super::layout::{BLOCK, Layout, STEP_BYTES, STEPS, TILE_ROWS, Tile};
-use super::panel::Panel;
-use super::rows::Row;
+use super::panel::PanelBlock;
+use super::rows::RowBlock;
 use super::tier::{Sums, Tier};
 
 impl Tier for HasAvx512 {
     const TOKENS: usize = 6;
     const PANELS: usize = 2;
 
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: Row<'_>) -> Sums {
+    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock]) -> Sums {
         // SAFETY: the token exists only where the processor has these features.
         unsafe { vector::<L>(tile, row) }
     }
 
-    fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut Panel) {
+    fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]) {
         // SAFETY: as above.
         unsafe { unpack::<L>(tile, panel) }
     }
 
+    #[inline]
     fn panels<L: Layout, const P: usize, const T: usize>(
         self,
-        panels_: [&Panel; P],
-        rows: [Row<'_>; T],
-        sums: &mut [[Sums; P]; T],
-    ) {
+        panels: [&[PanelBlock]; P],
+        rows: [&[RowBlock]; T],
+    ) -> [[Sums; P]; T] {
         // SAFETY: as above.
-        unsafe { panels::<L, P, T>(panels_, rows, sums) }
+        unsafe { multiply::<L, P, T>(panels, rows) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn vector<L: Layout>(tile: Tile<'_>, row: Row<'_>) -> Sums {
-    let blocks = tile.codes.len() / L::CODE_BYTES;
-    assert!(row.fits::<L>(blocks) && tile.fits::<L>(blocks));
+fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock]) -> Sums {
+    assert!(tile.fits::<L>(row.len()));
     let mut sum = _mm512_setzero_ps();
-    for block in 0..blocks {
-        // SAFETY: the planes and the row have this block, as was just checked.
-        unsafe {
-            let steps = unpack_block::<L>(&tile, block);
-            let activations = row.codes.as_ptr().add(block * BLOCK);
-            let scale = _mm512_set1_ps(*row.scales.get_unchecked(block));
-            for group in 0..L::GROUPS {
-                let whole = dot::<L>(&steps, activations, group);
-                let (scales, minimums) = scales_and_minimums::<L>(&tile, block * L::GROUPS + group);
-                let row_sum = _mm512_set1_ps(*row.sums.get_unchecked(block * L::GROUPS + group));
-                sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), _mm512_mul_ps(scales, scale), sum);
-                sum = _mm512_fmadd_ps(minimums, row_sum, sum);
-            }
+    for (index, block) in row.iter().enumerate() {
+        // SAFETY: the planes have this block, as was just checked.
+        let steps = unsafe { unpack_block::<L>(&tile, index) };
+        let scale = _mm512_set1_ps(block.scale);
+        for group in 0..L::GROUPS {
+            let whole = dot::<L>(&steps, &block.codes, group);
+            // SAFETY: as above.
+            let (scales, minimums) =
+                unsafe { scales_and_minimums::<L>(&tile, index * L::GROUPS + group) };
+            let row_sum = _mm512_set1_ps(block.group_sum::<L>(group));
+            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), _mm512_mul_ps(scales, scale), sum);
+            sum = _mm512_fmadd_ps(minimums, row_sum, sum);
         }
     }
-    let mut sums = [0.0; TILE_ROWS];
+    lanes(sum)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn lanes(vector: __m512) -> Sums {
+    let mut lanes = [0.0; TILE_ROWS];
     // SAFETY: the array has 16 values.
-    unsafe { _mm512_storeu_ps(sums.as_mut_ptr(), sum) };
-    sums
+    unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), vector) };
+    lanes
+}
+
+/// Four activations, in each lane.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn broadcast(codes: &[i8; BLOCK], step: usize) -> __m512i {
+    let at = step * 4;
+    _mm512_set1_epi32(i32::from_le_bytes([
+        codes[at] as u8,
+        codes[at + 1] as u8,
+        codes[at + 2] as u8,
+        codes[at + 3] as u8,
+    ]))
 }
 
 /// The sums of a group's steps, in two chains that are added at the end: whole numbers, so in any
 /// order.
-///
-/// # Safety
-///
-/// `activations` has the 32 codes of a block.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn dot<L: Layout>(
-    steps: &[__m512i; STEPS],
-    activations: *const i8,
-    group: usize,
-) -> __m512i {
+fn dot<L: Layout>(steps: &[__m512i; STEPS], activations: &[i8; BLOCK], group: usize) -> __m512i {
     let count = STEPS / L::GROUPS;
     let mut chains = [_mm512_setzero_si512(); 2];
     for step in group * count..(group + 1) * count {
-        // SAFETY: four codes from `4 * step` on are in the block.
-        let four = unsafe { activations.add(step * 4).cast::<i32>().read_unaligned() };
         let chain = &mut chains[step % 2];
-        *chain = _mm512_dpbusd_epi32(*chain, steps[step], _mm512_set1_epi32(four));
+        *chain = _mm512_dpbusd_epi32(*chain, steps[step], broadcast(activations, step));
     }
     _mm512_add_epi32(chains[0], chains[1])
 }
@@ -190,73 +197,46 @@ unsafe fn scales_and_minimums<L: Layout>(tile: &Tile<'_>, group: usize) -> (__m5
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn unpack<L: Layout>(tile: Tile<'_>, panel: &mut Panel) {
-    let blocks = tile.codes.len() / L::CODE_BYTES;
-    assert!(tile.fits::<L>(blocks) && panel.has_room_for::<L>(blocks));
-    for block in 0..blocks {
-        // SAFETY: the tile has the block and the panel room for it, as was just checked.
+fn unpack<L: Layout>(tile: Tile<'_>, panel: &mut [PanelBlock]) {
+    assert!(tile.fits::<L>(panel.len()));
+    for (index, block) in panel.iter_mut().enumerate() {
+        // SAFETY: the tile has the block, as was just checked; an array of 64 bytes or of 16 f32 is
+        // one vector.
         unsafe {
-            let to = panel.codes.as_mut_ptr().add(block * STEPS * STEP_BYTES);
-            for (step, codes) in unpack_block::<L>(&tile, block).into_iter().enumerate() {
-                _mm512_storeu_si512(to.add(step * STEP_BYTES).cast(), codes);
+            for (to, codes) in block.codes.iter_mut().zip(unpack_block::<L>(&tile, index)) {
+                _mm512_storeu_si512(to.as_mut_ptr().cast(), codes);
             }
-            for group in block * L::GROUPS..(block + 1) * L::GROUPS {
-                let (scales, minimums) = scales_and_minimums::<L>(&tile, group);
-                _mm512_storeu_ps(panel.scales.as_mut_ptr().add(group * TILE_ROWS), scales);
-                _mm512_storeu_ps(panel.minimums.as_mut_ptr().add(group * TILE_ROWS), minimums);
+            for group in 0..L::GROUPS {
+                let (scales, minimums) = scales_and_minimums::<L>(&tile, index * L::GROUPS + group);
+                _mm512_storeu_ps(block.scales[group].as_mut_ptr(), scales);
+                _mm512_storeu_ps(block.minimums[group].as_mut_ptr(), minimums);
             }
         }
     }
-    panel.blocks = blocks;
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn panels<L: Layout, const P: usize, const T: usize>(
-    panels: [&Panel; P],
-    rows: [Row<'_>; T],
-    sums: &mut [[Sums; P]; T],
-) {
-    let blocks = panels.iter().map(|panel| panel.blocks).min().unwrap_or(0);
-    assert!(panels.iter().all(|panel| panel.has_room_for::<L>(blocks)));
-    assert!(rows.iter().all(|row| row.fits::<L>(blocks)));
+fn multiply<L: Layout, const P: usize, const T: usize>(
+    panels: [&[PanelBlock]; P],
+    rows: [&[RowBlock]; T],
+) -> [[Sums; P]; T] {
+    let panel_blocks = panels.iter().map(|panel| panel.len());
+    let blocks = panel_blocks.chain(rows.iter().map(|row| row.len())).min();
     let mut totals = [[_mm512_setzero_ps(); P]; T];
-    for t in 0..T {
-        for p in 0..P {
-            // SAFETY: an array of 16 values.
-            totals[t][p] = unsafe { _mm512_loadu_ps(sums[t][p].as_ptr()) };
-        }
-    }
-    let steps = STEPS / L::GROUPS;
-    for group in 0..blocks * L::GROUPS {
-        // SAFETY: panels and rows have the blocks, as was checked, and so the group and its steps.
-        unsafe {
-            let mut whole = [[_mm512_setzero_si512(); P]; T];
-            for step in group * steps..(group + 1) * steps {
-                let mut codes = [_mm512_setzero_si512(); P];
-                for p in 0..P {
-                    let at = panels[p].codes.as_ptr().add(step * STEP_BYTES);
-                    codes[p] = _mm512_load_si512(at.cast());
-                }
-                for t in 0..T {
-                    let four = rows[t]
-                        .codes
-                        .as_ptr()
-                        .add(step * 4)
-                        .cast::<i32>()
-                        .read_unaligned();
-                    let four = _mm512_set1_epi32(four);
-                    for p in 0..P {
-                        whole[t][p] = _mm512_dpbusd_epi32(whole[t][p], codes[p], four);
-                    }
-                }
-            }
+    for index in 0..blocks.unwrap_or(0) {
+        // SAFETY: no panel and no row has fewer blocks.
+        let weights = panels.map(|panel| unsafe { panel.get_unchecked(index) });
+        // SAFETY: as above.
+        let activations = rows.map(|row| unsafe { row.get_unchecked(index) });
+        for group in 0..L::GROUPS {
+            let whole = multiply_group::<L, P, T>(weights, activations, group);
             for p in 0..P {
-                let scales = _mm512_load_ps(panels[p].scales.as_ptr().add(group * TILE_ROWS));
-                let minimums = _mm512_load_ps(panels[p].minimums.as_ptr().add(group * TILE_ROWS));
+                let scales = vector_of(&weights[p].scales[group]);
+                let minimums = vector_of(&weights[p].minimums[group]);
                 for t in 0..T {
-                    let scale = _mm512_set1_ps(*rows[t].scales.get_unchecked(group / L::GROUPS));
-                    let row_sum = _mm512_set1_ps(*rows[t].sums.get_unchecked(group));
-                    let scaled = _mm512_mul_ps(scales, scale);
+                    let scaled = _mm512_mul_ps(scales, _mm512_set1_ps(activations[t].scale));
+                    let row_sum = _mm512_set1_ps(activations[t].group_sum::<L>(group));
                     let whole = _mm512_cvtepi32_ps(whole[t][p]);
                     totals[t][p] = _mm512_fmadd_ps(whole, scaled, totals[t][p]);
                     totals[t][p] = _mm512_fmadd_ps(minimums, row_sum, totals[t][p]);
@@ -264,10 +244,43 @@ fn panels<L: Layout, const P: usize, const T: usize>(
             }
         }
     }
+    let mut sums = [[[0.0; TILE_ROWS]; P]; T];
     for t in 0..T {
         for p in 0..P {
-            // SAFETY: an array of 16 values.
-            unsafe { _mm512_storeu_ps(sums[t][p].as_mut_ptr(), totals[t][p]) };
+            sums[t][p] = lanes(totals[t][p]);
         }
     }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn multiply_group<L: Layout, const P: usize, const T: usize>(
+    weights: [&PanelBlock; P],
+    activations: [&RowBlock; T],
+    group: usize,
+) -> [[__m512i; P]; T] {
+    let steps = STEPS / L::GROUPS;
+    let mut whole = [[_mm512_setzero_si512(); P]; T];
+    for step in group * steps..(group + 1) * steps {
+        let mut codes = [_mm512_setzero_si512(); P];
+        for p in 0..P {
+            // SAFETY: an array of 64 bytes.
+            codes[p] = unsafe { _mm512_loadu_si512(weights[p].codes[step].as_ptr().cast()) };
+        }
+        for t in 0..T {
+            let four = broadcast(&activations[t].codes, step);
+            for p in 0..P {
+                whole[t][p] = _mm512_dpbusd_epi32(whole[t][p], codes[p], four);
+            }
+        }
+    }
+    whole
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn vector_of(lanes: &Sums) -> __m512 {
+    // SAFETY: an array of 16 values.
+    unsafe { _mm512_loadu_ps(lanes.as_ptr()) }
 }

@@ -144,18 +144,6 @@ impl<'tile> Tile<'tile> {
         }
     }
 
-    /// The planes of some blocks only.
-    pub(super) fn blocks<L: Layout>(self, blocks: std::ops::Range<usize>) -> Self {
-        let part =
-            |plane: &'tile [u8], bytes: usize| &plane[blocks.start * bytes..blocks.end * bytes];
-        Self {
-            codes: part(self.codes, L::CODE_BYTES),
-            highs: part(self.highs, L::HIGH_BYTES),
-            scales: part(self.scales, L::SCALE_BYTES),
-            minimums: part(self.minimums, L::MINIMUM_BYTES),
-        }
-    }
-
     /// Whether the planes have so many blocks.
     pub(super) fn fits<L: Layout>(&self, blocks: usize) -> bool {
         self.codes.len() >= blocks * L::CODE_BYTES

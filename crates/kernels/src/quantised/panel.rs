@@ -1,45 +1,49 @@
-//! Some columns of a tile, unpacked.
+//! A tile, unpacked.
 //!
 //! Unpacking costs about as much as multiplying with one row of activations. With many rows it is
-//! done once, into a panel that stays in the first-level cache.
+//! done once, into a panel that stays in the nearest caches, where all that a block needs lies
+//! together.
 
-use crate::aligned::Aligned;
+use super::layout::{BLOCK, STEP_BYTES, STEPS, TILE_ROWS};
 
-use super::layout::{Layout, STEP_BYTES, STEPS, TILE_ROWS};
+/// A block of a tile.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct PanelBlock {
+    /// Step after step, a byte a code.
+    pub(super) codes: [[u8; STEP_BYTES]; STEPS],
+    /// Of each group; layouts with one group have nothing in the second.
+    pub(super) scales: [[f32; TILE_ROWS]; 2],
+    /// Of each group, as the scales.
+    pub(super) minimums: [[f32; TILE_ROWS]; 2],
+}
 
-/// Blocks of a panel at most: two panels of 768 columns fit into 48 KiB with the activations that
-/// pass by.
-pub(super) const PANEL_BLOCKS: usize = 20;
+impl PanelBlock {
+    const ZERO: PanelBlock = PanelBlock {
+        codes: [[0; STEP_BYTES]; STEPS],
+        scales: [[0.0; TILE_ROWS]; 2],
+        minimums: [[0.0; TILE_ROWS]; 2],
+    };
+}
 
-/// Unpacked codes, scales and minimums of a tile.
+/// Unpacked blocks of a tile, from the first column on.
 #[derive(Debug)]
 pub(super) struct Panel {
-    /// Blocks that are filled.
-    pub(super) blocks: usize,
-    /// A step after another, a byte a code.
-    pub(super) codes: Aligned<u8>,
-    /// 16 a group.
-    pub(super) scales: Aligned<f32>,
-    /// 16 a group.
-    pub(super) minimums: Aligned<f32>,
+    blocks: Vec<PanelBlock>,
 }
 
 impl Panel {
-    /// Room for [`PANEL_BLOCKS`] blocks of any layout.
-    pub(super) fn new() -> Self {
-        Self {
-            blocks: 0,
-            codes: Aligned::zeros(PANEL_BLOCKS * STEPS * STEP_BYTES),
-            scales: Aligned::zeros(PANEL_BLOCKS * 2 * TILE_ROWS),
-            minimums: Aligned::zeros(PANEL_BLOCKS * 2 * TILE_ROWS),
-        }
+    pub(super) const fn new() -> Self {
+        Self { blocks: Vec::new() }
     }
 
-    /// Whether the planes have what so many blocks of the layout need.
-    pub(super) fn has_room_for<L: Layout>(&self, blocks: usize) -> bool {
-        let numbers = blocks * L::GROUPS * TILE_ROWS;
-        self.codes.len() >= blocks * STEPS * STEP_BYTES
-            && self.scales.len() >= numbers
-            && self.minimums.len() >= numbers
+    /// As many blocks as a row of so many columns has, to be overwritten.
+    pub(super) fn resize(&mut self, columns: usize) -> &mut [PanelBlock] {
+        self.blocks.resize(columns / BLOCK, PanelBlock::ZERO);
+        &mut self.blocks
+    }
+
+    pub(super) fn blocks(&self) -> &[PanelBlock] {
+        &self.blocks
     }
 }

@@ -7,10 +7,10 @@ use crate::disjoint::Disjoint;
 use crate::isa::Supported;
 use crate::simd::ScalarLanes;
 
-use super::layout::{BLOCK, Layout, TILE_ROWS, with_layout};
+use super::layout::{Layout, TILE_ROWS, with_layout};
 use super::matrix::QuantisedMatrix;
-use super::panel::{PANEL_BLOCKS, Panel};
-use super::rows::{QuantisedRows, Row};
+use super::panel::{Panel, PanelBlock};
+use super::rows::{QuantisedRows, RowBlock};
 use super::tier::{MOST_PANELS, MOST_TOKENS, Sums, Tier};
 
 /// Up to so many rows of activations the tiles are read as they lie; more are worth unpacking for.
@@ -39,7 +39,11 @@ impl Output<'_> {
             self.values
                 .part(token * self.stride + self.offset + first, count)
         };
-        part.copy_from_slice(&sums[..count]);
+        match part.first_chunk_mut() {
+            // A copy of a length that the compiler knows is one store.
+            Some(whole) => *whole = *sums,
+            None => part.copy_from_slice(&sums[..count]),
+        }
     }
 }
 
@@ -84,7 +88,7 @@ unsafe fn run<L: Layout, T: Tier>(
     if inputs.count() <= FEW_ROWS {
         for tile in tiles {
             for token in 0..inputs.count() {
-                let sums = tier.vector::<L>(matrix.tile::<L>(tile), inputs.row(token, L::GROUPS));
+                let sums = tier.vector::<L>(matrix.tile::<L>(tile), inputs.row(token));
                 // SAFETY: passed on to the caller.
                 unsafe { output.store(token, tile, matrix.rows(), &sums) };
             }
@@ -106,11 +110,10 @@ unsafe fn run<L: Layout, T: Tier>(
 }
 
 thread_local! {
-    static PANELS: RefCell<[Panel; MOST_PANELS]> = RefCell::new([Panel::new(), Panel::new()]);
+    static PANELS: RefCell<[Panel; MOST_PANELS]> = const { RefCell::new([Panel::new(), Panel::new()]) };
 }
 
-/// All rows of activations with `P` neighbouring tiles: some columns after another, so that the
-/// unpacked codes stay in the nearest cache.
+/// All rows of activations with `P` neighbouring tiles.
 ///
 /// # Safety
 ///
@@ -122,54 +125,71 @@ unsafe fn some_tiles<L: Layout, T: Tier, const P: usize>(
     inputs: &QuantisedRows,
     output: Output<'_>,
 ) {
-    let blocks = matrix.columns() / BLOCK;
     PANELS.with_borrow_mut(|scratch| {
-        let mut totals = vec![[[0.0; TILE_ROWS]; P]; inputs.count()];
-        for start in (0..blocks).step_by(PANEL_BLOCKS) {
-            let part = start..(start + PANEL_BLOCKS).min(blocks);
-            for (p, panel) in scratch[..P].iter_mut().enumerate() {
-                let tile = matrix.tile::<L>(first + p).blocks::<L>(part.clone());
-                tier.unpack::<L>(tile, panel);
-            }
-            let panels: [&Panel; P] = std::array::from_fn(|p| &scratch[p]);
-            for (group, totals) in totals.chunks_mut(T::TOKENS).enumerate() {
-                let row = |t| {
-                    inputs
-                        .row(group * T::TOKENS + t, L::GROUPS)
-                        .blocks::<L>(part.clone())
-                };
-                some_rows::<L, T, P>(tier, panels, row, totals);
-            }
+        for (p, panel) in scratch[..P].iter_mut().enumerate() {
+            tier.unpack::<L>(matrix.tile::<L>(first + p), panel.resize(matrix.columns()));
         }
-        for (token, totals) in totals.iter().enumerate() {
-            for (p, sums) in totals.iter().enumerate() {
-                // SAFETY: passed on to the caller.
-                unsafe { output.store(token, first + p, matrix.rows(), sums) };
-            }
+        let panels: [&[PanelBlock]; P] = std::array::from_fn(|p| scratch[p].blocks());
+        let product = Product {
+            panels,
+            first,
+            rows: matrix.rows(),
+            inputs,
+            output,
+        };
+        for token in (0..inputs.count()).step_by(T::TOKENS) {
+            // SAFETY: passed on to the caller.
+            unsafe { product.some_rows::<L, T>(tier, token) };
         }
     });
 }
 
-/// Compiles the product for each number of rows that may be left at the end.
-fn some_rows<'rows, L: Layout, T: Tier, const P: usize>(
-    tier: T,
-    panels: [&Panel; P],
-    row: impl Fn(usize) -> Row<'rows>,
-    totals: &mut [[Sums; P]],
-) {
-    const { assert!(T::TOKENS <= MOST_TOKENS && T::PANELS <= MOST_PANELS) };
-    macro_rules! product {
-        ($($count:literal)*) => {
-            match totals.len() {
-                $($count => {
-                    if let Some(totals) = totals.first_chunk_mut::<$count>() {
-                        let rows: [Row<'_>; $count] = std::array::from_fn(&row);
-                        tier.panels::<L, P, $count>(panels, rows, totals);
-                    }
-                })*
-                _ => {}
-            }
-        };
+/// What stays the same from some rows of activations to the next.
+struct Product<'product, const P: usize> {
+    panels: [&'product [PanelBlock]; P],
+    /// The first of the neighbouring tiles.
+    first: usize,
+    /// Rows of the matrix.
+    rows: usize,
+    inputs: &'product QuantisedRows,
+    output: Output<'product>,
+}
+
+impl<const P: usize> Product<'_, P> {
+    /// As many rows from number `token` on as the tier takes together; fewer at the end, for each
+    /// number of which the product is compiled.
+    ///
+    /// # Safety
+    ///
+    /// As [`QuantisedMatrix::tile_product`].
+    unsafe fn some_rows<L: Layout, T: Tier>(&self, tier: T, token: usize) {
+        const { assert!(T::TOKENS <= MOST_TOKENS && T::PANELS <= MOST_PANELS) };
+        macro_rules! product {
+            ($($count:literal)*) => {
+                match T::TOKENS.min(self.inputs.count() - token) {
+                    // SAFETY: passed on to the caller.
+                    $($count => unsafe { self.rows::<L, T, $count>(tier, token) },)*
+                    _ => {}
+                }
+            };
+        }
+        product!(1 2 3 4 5 6);
     }
-    product!(1 2 3 4 5 6);
+
+    /// # Safety
+    ///
+    /// As [`QuantisedMatrix::tile_product`].
+    #[inline]
+    unsafe fn rows<L: Layout, T: Tier, const N: usize>(&self, tier: T, token: usize) {
+        let rows: [&[RowBlock]; N] = std::array::from_fn(|n| self.inputs.row(token + n));
+        for (n, sums) in tier.panels::<L, P, N>(self.panels, rows).iter().enumerate() {
+            for (p, sums) in sums.iter().enumerate() {
+                // SAFETY: passed on to the caller.
+                unsafe {
+                    self.output
+                        .store(token + n, self.first + p, self.rows, sums)
+                };
+            }
+        }
+    }
 }

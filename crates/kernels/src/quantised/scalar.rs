@@ -2,88 +2,81 @@
 
 use crate::simd::ScalarLanes;
 
-use super::layout::{BLOCK, Layout, STEP_BYTES, STEPS, TILE_ROWS, Tile};
-use super::panel::Panel;
-use super::rows::Row;
+use super::layout::{BLOCK, Layout, STEPS, TILE_ROWS, Tile};
+use super::panel::PanelBlock;
+use super::rows::RowBlock;
 use super::tier::{Sums, Tier};
 
 impl Tier for ScalarLanes {
     const TOKENS: usize = 4;
     const PANELS: usize = 1;
 
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: Row<'_>) -> Sums {
+    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock]) -> Sums {
         std::array::from_fn(|r| {
             let mut sum = 0.0;
-            for (block, codes) in row.codes.chunks_exact(BLOCK).enumerate() {
+            for (index, block) in row.iter().enumerate() {
                 for group in 0..L::GROUPS {
                     let width = BLOCK / L::GROUPS;
                     let columns = group * width..(group + 1) * width;
                     let products = columns.map(|column| {
-                        weight_code::<L>(tile.code::<L>(block, r, column))
-                            * i32::from(codes[column])
+                        let code = weight_code::<L>(tile.code::<L>(index, r, column));
+                        code * i32::from(block.codes[column])
                     });
-                    let (scale, minimum) = tile.scale_and_minimum::<L>(block, group, r);
-                    sum += (scale * row.scales[block]) * products.sum::<i32>() as f32;
-                    sum += minimum * row.sums[block * L::GROUPS + group];
+                    let (scale, minimum) = tile.scale_and_minimum::<L>(index, group, r);
+                    sum += (scale * block.scale) * products.sum::<i32>() as f32;
+                    sum += minimum * block.group_sum::<L>(group);
                 }
             }
             sum
         })
     }
 
-    fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut Panel) {
-        let blocks = tile.codes.len() / L::CODE_BYTES;
-        for block in 0..blocks {
+    fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]) {
+        for (index, block) in panel.iter_mut().enumerate() {
             for row in 0..TILE_ROWS {
                 for column in 0..BLOCK {
-                    let at = (block * STEPS + column / 4) * STEP_BYTES + row * 4 + column % 4;
-                    panel.codes[at] = tile.code::<L>(block, row, column);
+                    let code = tile.code::<L>(index, row, column);
+                    block.codes[column / 4][row * 4 + column % 4] = code;
                 }
                 for group in 0..L::GROUPS {
-                    let at = (block * L::GROUPS + group) * TILE_ROWS + row;
-                    let (scale, minimum) = tile.scale_and_minimum::<L>(block, group, row);
-                    panel.scales[at] = scale;
-                    panel.minimums[at] = minimum;
+                    let (scale, minimum) = tile.scale_and_minimum::<L>(index, group, row);
+                    block.scales[group][row] = scale;
+                    block.minimums[group][row] = minimum;
                 }
             }
         }
-        panel.blocks = blocks;
     }
 
     fn panels<L: Layout, const P: usize, const T: usize>(
         self,
-        panels: [&Panel; P],
-        rows: [Row<'_>; T],
-        sums: &mut [[Sums; P]; T],
-    ) {
-        for (row, sums) in rows.iter().zip(sums) {
-            for (panel, sums) in panels.iter().zip(sums) {
-                one_panel::<L>(panel, *row, sums);
-            }
-        }
+        panels: [&[PanelBlock]; P],
+        rows: [&[RowBlock]; T],
+    ) -> [[Sums; P]; T] {
+        rows.map(|row| panels.map(|panel| one_panel::<L>(panel, row)))
     }
 }
 
-fn one_panel<L: Layout>(panel: &Panel, row: Row<'_>, sums: &mut Sums) {
+fn one_panel<L: Layout>(panel: &[PanelBlock], row: &[RowBlock]) -> Sums {
+    let mut sums = [0.0; TILE_ROWS];
     let steps = STEPS / L::GROUPS;
-    for group in 0..panel.blocks * L::GROUPS {
-        let mut whole = [0i32; TILE_ROWS];
-        for step in group * steps..(group + 1) * steps {
-            let activations = &row.codes[step * 4..step * 4 + 4];
-            let codes = &panel.codes[step * STEP_BYTES..(step + 1) * STEP_BYTES];
-            for (whole, codes) in whole.iter_mut().zip(codes.chunks_exact(4)) {
-                for (code, activation) in codes.iter().zip(activations) {
-                    *whole += weight_code::<L>(*code) * i32::from(*activation);
+    for (weights, block) in panel.iter().zip(row) {
+        for group in 0..L::GROUPS {
+            let mut whole = [0i32; TILE_ROWS];
+            for step in group * steps..(group + 1) * steps {
+                let activations = &block.codes[step * 4..step * 4 + 4];
+                for (whole, codes) in whole.iter_mut().zip(weights.codes[step].chunks_exact(4)) {
+                    for (code, activation) in codes.iter().zip(activations) {
+                        *whole += weight_code::<L>(*code) * i32::from(*activation);
+                    }
                 }
             }
-        }
-        let scale = row.scales[group / L::GROUPS];
-        for (r, sum) in sums.iter_mut().enumerate() {
-            let at = group * TILE_ROWS + r;
-            *sum += (panel.scales[at] * scale) * whole[r] as f32;
-            *sum += panel.minimums[at] * row.sums[group];
+            for (r, sum) in sums.iter_mut().enumerate() {
+                *sum += (weights.scales[group][r] * block.scale) * whole[r] as f32;
+                *sum += weights.minimums[group][r] * block.group_sum::<L>(group);
+            }
         }
     }
+    sums
 }
 
 fn weight_code<L: Layout>(code: u8) -> i32 {

@@ -67,19 +67,14 @@ fn truth(matrix: &QuantisedMatrix, values: &[f32]) -> Vec<(f64, f64)> {
     let mut out = Vec::new();
     let mut weights = vec![0.0; matrix.columns()];
     for token in 0..rows.count() {
-        let row = rows.row(token, 1);
+        let row = rows.row(token);
         for index in 0..matrix.rows() {
             matrix.row(index, &mut weights).unwrap();
-            let terms =
-                weights
-                    .iter()
-                    .zip(row.codes)
-                    .enumerate()
-                    .map(|(column, (weight, code))| {
-                        f64::from(*weight)
-                            * f64::from(*code)
-                            * f64::from(row.scales[column / BLOCK])
-                    });
+            let terms = weights.iter().enumerate().map(|(column, weight)| {
+                let block = &row[column / BLOCK];
+                let code = f64::from(block.codes[column % BLOCK]);
+                f64::from(*weight) * code * f64::from(block.scale)
+            });
             let (mut sum, mut magnitude) = (0.0, 0.0);
             for term in terms {
                 sum += term;
@@ -235,19 +230,24 @@ fn activations_are_rounded_to_the_nearest_code() {
     for cpu in tiers() {
         let mut rows = QuantisedRows::new();
         rows.fill_on(cpu, &Team::alone(), &values, 96).unwrap();
-        let row = rows.row(0, 1);
-        for (column, value) in values.iter().enumerate() {
-            let scale = row.scales[column / BLOCK];
-            let back = scale * f32::from(row.codes[column]);
-            assert!(
-                (back - value).abs() <= scale * 0.5001,
-                "{cpu:?}: {value} became {back}"
+        for (block, values) in rows.row(0).iter().zip(values.chunks_exact(BLOCK)) {
+            for (code, value) in block.codes.iter().zip(values) {
+                let back = block.scale * f32::from(*code);
+                let error = (back - value).abs();
+                assert!(
+                    error <= block.scale * 0.5001,
+                    "{cpu:?}: {value} became {back}"
+                );
+            }
+            for (half, codes) in block.codes.chunks_exact(BLOCK / 2).enumerate() {
+                let sum: i32 = codes.iter().map(|code| i32::from(*code)).sum();
+                assert_eq!(block.half_sums[half], block.scale * sum as f32, "{cpu:?}");
+            }
+            assert_eq!(
+                block.sum,
+                block.half_sums[0] + block.half_sums[1],
+                "{cpu:?}"
             );
-        }
-        let halves = rows.row(0, 2);
-        for (block, sum) in row.sums.iter().enumerate() {
-            let expected = halves.sums[2 * block] + halves.sums[2 * block + 1];
-            assert_eq!(*sum, expected, "{cpu:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What an instruction set has to provide for the products.
 
 use super::layout::{Layout, TILE_ROWS, Tile};
-use super::panel::Panel;
-use super::rows::Row;
+use super::panel::PanelBlock;
+use super::rows::RowBlock;
 
 /// Most rows of activations that go through a panel together, in any tier.
 pub(super) const MOST_TOKENS: usize = 6;
@@ -22,17 +22,15 @@ pub(super) trait Tier: Copy + Send + Sync {
     const PANELS: usize;
 
     /// One row of activations with a tile as it lies in memory.
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: Row<'_>) -> Sums;
+    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock]) -> Sums;
 
-    /// Unpacks the blocks of a tile for several rows of activations.
-    fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut Panel);
+    /// Unpacks a tile for several rows of activations.
+    fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]);
 
-    /// Adds the products of `T` rows with `P` panels to `sums`, which holds those of the columns
-    /// before.
+    /// The products of `T` rows with `P` panels, over as many blocks as the shortest has.
     fn panels<L: Layout, const P: usize, const T: usize>(
         self,
-        panels: [&Panel; P],
-        rows: [Row<'_>; T],
-        sums: &mut [[Sums; P]; T],
-    );
+        panels: [&[PanelBlock]; P],
+        rows: [&[RowBlock]; T],
+    ) -> [[Sums; P]; T];
 }

@@ -1,0 +1,117 @@
+//! What `bench` prints: a table for a person, CSV or JSON for a program.
+
+use longtrainer::bench::{Bench, Measurement, Peaks};
+
+use crate::output::Output;
+
+/// How measurements are printed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    Table,
+    Csv,
+    Json,
+}
+
+pub(super) fn print(
+    output: &mut Output,
+    form: Form,
+    bench: &Bench,
+    measurements: &[Measurement],
+) -> anyhow::Result<()> {
+    match form {
+        Form::Json => output.json(&measurements),
+        Form::Csv => csv(output, measurements),
+        Form::Table => table(output, bench, measurements),
+    }
+}
+
+fn csv(output: &mut Output, measurements: &[Measurement]) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for measurement in measurements {
+        writer.serialize(measurement)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    Ok(output.piece(&String::from_utf8(bytes)?)?)
+}
+
+fn table(output: &mut Output, bench: &Bench, measurements: &[Measurement]) -> anyhow::Result<()> {
+    output.line(&format!(
+        "{}, {} threads, {}",
+        bench.device(),
+        bench.threads(),
+        bench.isa()
+    ))?;
+    if let Some(peaks) = bench.peaks() {
+        output.line(&peaks_line(peaks))?;
+    }
+    for of_a_model in measurements.chunk_by(|a, b| a.model == b.model && a.unit == b.unit) {
+        let size = of_a_model[0].model_size_bytes as f64 / 1e6;
+        output.line(&format!("\n{} ({size:.1} MB)", of_a_model[0].model))?;
+        let rows: Vec<_> = of_a_model.iter().map(row).collect();
+        output.table(["TEST", "MEDIAN", "", "SPREAD", "REACHED"], &rows)?;
+    }
+    if measurements.iter().any(|m| m.achieved_gop_per_s.is_some()) {
+        output
+            .line("\nGop/s: an estimate, two operations for each weight of the blocks and token")?;
+    }
+    Ok(())
+}
+
+fn peaks_line(peaks: &Peaks) -> String {
+    format!(
+        "peaks measured: {} GB/s read, {} Gop/s in f32, {} Gop/s in int8",
+        number(peaks.gb_per_s),
+        number(peaks.f32_gop_per_s),
+        number(peaks.int8_gop_per_s)
+    )
+}
+
+fn row(measurement: &Measurement) -> [String; 5] {
+    [
+        measurement.test.clone(),
+        number(measurement.value),
+        measurement.unit.to_owned(),
+        format!("{}-{}", number(measurement.min), number(measurement.max)),
+        reached(measurement),
+    ]
+}
+
+/// How much of the machine was used, as far as that was measured.
+fn reached(measurement: &Measurement) -> String {
+    let bandwidth = measurement
+        .achieved_gb_per_s
+        .zip(measurement.bandwidth_share);
+    let arithmetic = measurement
+        .achieved_gop_per_s
+        .zip(measurement.arithmetic_share)
+        .zip(measurement.arithmetic);
+    let mut parts = Vec::new();
+    if let Some((rate, share)) = bandwidth {
+        parts.push(format!("{} GB/s, {:.0} %", number(rate), share * 100.0));
+    }
+    if let Some(((rate, share), kind)) = arithmetic {
+        let percent = share * 100.0;
+        parts.push(format!("{} Gop/s, {percent:.0} % of {kind}", number(rate)));
+    }
+    parts.join("; ")
+}
+
+/// A number with three or four digits that mean something.
+fn number(value: f64) -> String {
+    match value {
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_the_digits_that_mean_something() {
+        let shown = [1234.5, 99.96, 12.34, 0.567].map(number);
+        assert_eq!(shown, ["1234", "100.0", "12.3", "0.57"]);
+    }
+}

@@ -1,0 +1,113 @@
+//! One test, measured.
+
+use serde::Serialize;
+
+use super::Bench;
+use super::sample::Spread;
+
+/// One test, measured. Rates are in `unit`; what is `None` makes no sense for the test or device.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measurement {
+    /// The test's name; `texts` for texts of a file.
+    pub test: String,
+    /// The median of the samples.
+    pub value: f64,
+    /// `tokens/s`, `sequences/s` or `texts/s`.
+    pub unit: &'static str,
+    /// The least sample.
+    pub min: f64,
+    /// The greatest sample.
+    pub max: f64,
+    /// How many samples.
+    pub repeats: usize,
+    /// Threads that computed.
+    pub threads: usize,
+    /// `cpu`, `cuda:0`, `metal`.
+    pub device: String,
+    /// The tier of the processor's instructions.
+    pub isa: &'static str,
+    /// The model.
+    pub model: String,
+    /// Bytes of its weights' file.
+    pub model_size_bytes: u64,
+    /// Billions of bytes a second that had to be read from memory, at the median.
+    pub achieved_gb_per_s: Option<f64>,
+    /// Billions of bytes a second that can be read.
+    pub peak_gb_per_s: Option<f64>,
+    /// The first divided by the second.
+    pub bandwidth_share: Option<f64>,
+    /// Billions of operations a second, at the median: an estimate, of the products with the blocks'
+    /// weights alone, each counting as two.
+    pub achieved_gop_per_s: Option<f64>,
+    /// Billions of such operations a second that can be done, of the kind in `arithmetic`.
+    pub peak_gop_per_s: Option<f64>,
+    /// The first divided by the second.
+    pub arithmetic_share: Option<f64>,
+    /// What the products are in: `int8` or `f32`.
+    pub arithmetic: Option<&'static str>,
+}
+
+/// What a test is of.
+pub(super) struct Subject<'a> {
+    pub(super) test: String,
+    pub(super) unit: &'static str,
+    pub(super) model: &'a str,
+    pub(super) model_size_bytes: u64,
+}
+
+impl Measurement {
+    pub(super) fn new(bench: &Bench, subject: Subject<'_>, spread: Spread) -> Self {
+        Self {
+            test: subject.test,
+            value: spread.median,
+            unit: subject.unit,
+            min: spread.min,
+            max: spread.max,
+            repeats: bench.options.repeats,
+            threads: bench.threads(),
+            device: bench.device().to_owned(),
+            isa: bench.isa(),
+            model: subject.model.to_owned(),
+            model_size_bytes: subject.model_size_bytes,
+            achieved_gb_per_s: None,
+            peak_gb_per_s: None,
+            bandwidth_share: None,
+            achieved_gop_per_s: None,
+            peak_gop_per_s: None,
+            arithmetic_share: None,
+            arithmetic: None,
+        }
+    }
+
+    /// Adds what is read from memory, given the bytes that one of its units takes.
+    pub(super) fn with_bandwidth(mut self, bench: &Bench, bytes: f64) -> Self {
+        if let Some(peaks) = bench.peaks() {
+            let achieved = self.value * bytes / 1e9;
+            self.achieved_gb_per_s = Some(achieved);
+            self.peak_gb_per_s = Some(peaks.gb_per_s);
+            self.bandwidth_share = Some(achieved / peaks.gb_per_s);
+        }
+        self
+    }
+
+    /// Adds what is computed, given the operations that one of its units takes.
+    pub(super) fn with_arithmetic(
+        mut self,
+        bench: &Bench,
+        operations: f64,
+        is_integer: bool,
+    ) -> Self {
+        if let Some(peaks) = bench.peaks() {
+            let (name, peak) = match is_integer {
+                true => ("int8", peaks.int8_gop_per_s),
+                false => ("f32", peaks.f32_gop_per_s),
+            };
+            let achieved = self.value * operations / 1e9;
+            self.achieved_gop_per_s = Some(achieved);
+            self.peak_gop_per_s = Some(peak);
+            self.arithmetic_share = Some(achieved / peak);
+            self.arithmetic = Some(name);
+        }
+        self
+    }
+}
