@@ -216,3 +216,63 @@ impl Context for CandleContext {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::quantized::GgmlDType;
+
+    use super::*;
+    use crate::tiny::{self, TinyModel};
+
+    fn load(model: &TinyModel, dtype: GgmlDType) -> BareTextModel {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        model.write_as(&path, dtype);
+        BareTextModel::load("tiny", &path, &TextModelOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn parameters_are_those_of_the_blocks_matrices() {
+        for architecture in ["llama", "qwen2", "qwen3"] {
+            let model = TinyModel::new(architecture);
+            let of_blocks = model
+                .tensors
+                .iter()
+                .filter(|(name, tensor)| name.starts_with("blk.") && tensor.rank() == 2);
+            let counted: usize = of_blocks.map(|(_, tensor)| tensor.elem_count()).sum();
+            assert_eq!(load(&model, GgmlDType::F32).block_parameters(), counted);
+        }
+    }
+
+    #[test]
+    fn only_quantised_weights_are_multiplied_in_whole_numbers() {
+        let model = TinyModel::new("llama");
+        assert!(load(&model, GgmlDType::Q8_0).multiplies_integers());
+        assert!(!load(&model, GgmlDType::F16).multiplies_integers());
+    }
+
+    #[test]
+    fn a_token_caches_a_key_and_a_value_in_each_block() {
+        let model = load(&TinyModel::new("llama"), GgmlDType::Q8_0);
+        let values = 2 * tiny::BLOCKS * tiny::KV_HEADS * TinyModel::head_dim("llama");
+        assert_eq!(model.cache_bytes_a_token(), values * 2);
+    }
+
+    #[test]
+    fn skipped_tokens_are_read() {
+        let mut model = load(&TinyModel::new("llama"), GgmlDType::F32);
+        let whole = model.read(&[1, 2, 3, 4]).unwrap();
+        model.clear();
+        model.skip(&[1, 2, 3]).unwrap();
+        let with = model.read(&[4]).unwrap();
+        model.clear();
+        let without = model.read(&[4]).unwrap();
+        let distance = |other: &[f32]| -> f32 {
+            let pairs = whole.iter().zip(other);
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        };
+        assert!(distance(&with) < 1e-2, "{}", distance(&with));
+        assert!(distance(&without) > 1e-1, "{}", distance(&without));
+        assert!(model.skip(&[]).is_err());
+    }
+}

@@ -43,8 +43,8 @@ pub use trainer::{Builder, LongTrainer};
 pub use training::TrainReport;
 
 pub use longtrainer_inference::{
-    DeviceChoice, Embedder, EmbedderInfo, FinishReason, GenerateRequest, Generation, Message, Role,
-    Sampling, StreamItem, TextModel, TextModelInfo, TextStream, Usage,
+    DeviceChoice, Embedder, EmbedderInfo, FinishReason, GenerateRequest, Generation, Message,
+    Precision, Role, Sampling, StreamItem, TextModel, TextModelInfo, TextStream, Usage,
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::{

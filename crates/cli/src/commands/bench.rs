@@ -1,20 +1,19 @@
 //! `bench`: how fast this machine runs the models, and how much of the machine that takes. The data
 //! folder is not touched.
 
+mod model;
+mod plan;
 mod report;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use longtrainer::bench::{
-    Bench, BenchError, BenchOptions, EmbeddingTest, Measurement, TextTest, read_texts,
-};
-use longtrainer::models::{LocalModel, Role};
+use clap::{Args, Subcommand, ValueEnum};
+use longtrainer::Precision;
+use longtrainer::bench::{Bench, BenchOptions, EmbeddingTest, TextTest};
 
-use crate::error::CliError;
-use crate::model_files::pull;
 use crate::session::Session;
 
+use plan::{EmbeddingPlan, TextPlan};
 use report::Form;
 
 #[derive(Debug, Args)]
@@ -66,6 +65,9 @@ struct EmbeddingFlags {
     /// asked for
     #[arg(long, value_name = "FILE")]
     texts: Option<PathBuf>,
+    /// What products are computed in on the processor [default: what bots use]
+    #[arg(long, value_name = "KIND")]
+    precision: Option<PrecisionFlag>,
     #[command(flatten)]
     how: HowFlags,
 }
@@ -86,20 +88,25 @@ struct HowFlags {
     json: bool,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PrecisionFlag {
+    F32,
+    Bf16,
+    Int8,
+}
+
+impl From<PrecisionFlag> for Precision {
+    fn from(flag: PrecisionFlag) -> Self {
+        match flag {
+            PrecisionFlag::F32 => Self::F32,
+            PrecisionFlag::Bf16 => Self::Bf16,
+            PrecisionFlag::Int8 => Self::Int8,
+        }
+    }
+}
+
 pub(crate) fn run(flags: BenchFlags, mut session: Session) -> anyhow::Result<()> {
-    let (text, embeddings) = match flags.part {
-        None => (Some(TextFlags::default()), Some(EmbeddingFlags::default())),
-        Some(BenchPart::Text(flags)) => (Some(flags), None),
-        Some(BenchPart::Embeddings(flags)) => (None, Some(flags)),
-    };
-    let parts = [
-        text.as_ref().map(|f| f.how),
-        embeddings.as_ref().map(|f| f.how),
-    ];
-    let how = match parts {
-        [Some(how), None] | [None, Some(how)] => how,
-        _ => flags.how,
-    };
+    let (text, embeddings, how) = flags.split();
     // What is missing is said before anything takes time.
     let text = text
         .map(|flags| TextPlan::new(flags, &session))
@@ -110,12 +117,33 @@ pub(crate) fn run(flags: BenchFlags, mut session: Session) -> anyhow::Result<()>
     let bench = Bench::new(how.options(&session))?;
     let mut measurements = Vec::new();
     if let Some(plan) = text {
-        measurements.extend(plan.measure(&bench, &session)?);
+        measurements.extend(plan.measure(&bench, session.notes)?);
     }
     if let Some(plan) = embeddings {
-        measurements.extend(plan.measure(&bench, &session)?);
+        measurements.extend(plan.measure(&bench, session.notes)?);
     }
     report::print(&mut session.output, how.form(), &bench, &measurements)
+}
+
+impl BenchFlags {
+    /// What is asked of models of each kind, and how.
+    fn split(self) -> (Option<TextFlags>, Option<EmbeddingFlags>, HowFlags) {
+        match self.part {
+            None => (
+                Some(TextFlags::default()),
+                Some(EmbeddingFlags::default()),
+                self.how,
+            ),
+            Some(BenchPart::Text(flags)) => {
+                let how = flags.how;
+                (Some(flags), None, how)
+            }
+            Some(BenchPart::Embeddings(flags)) => {
+                let how = flags.how;
+                (None, Some(flags), how)
+            }
+        }
+    }
 }
 
 impl HowFlags {
@@ -133,160 +161,6 @@ impl HowFlags {
             (true, _) => Form::Json,
             (_, true) => Form::Csv,
             _ => Form::Table,
-        }
-    }
-}
-
-/// A text model that is here, and its tests.
-struct TextPlan {
-    name: String,
-    file: PathBuf,
-    tests: Vec<TextTest>,
-}
-
-impl TextPlan {
-    fn new(flags: TextFlags, session: &Session) -> anyhow::Result<Self> {
-        let chosen = match (flags.model_file, flags.model) {
-            (Some(file), _) => Chosen::Path(file),
-            (None, Some(name)) => Chosen::of(name),
-            _ => {
-                let defaults = session.places.settings()?.defaults;
-                Chosen::or_default(defaults.text_model, Role::Text, session)?
-            }
-        };
-        let (name, file) = chosen.place(session, LocalModel::main_file)?;
-        Ok(Self {
-            name,
-            file,
-            tests: flags.tests,
-        })
-    }
-
-    fn measure(self, bench: &Bench, session: &Session) -> anyhow::Result<Vec<Measurement>> {
-        let mut model = bench.text(&self.name, &self.file)?;
-        let tests = chosen_tests(self.tests, &TextTest::USUAL, session, |test| {
-            model.check(*test)
-        })?;
-        let measured = tests.into_iter().map(|test| {
-            session.notes.detail(format_args!("measuring {test}"));
-            Ok(model.measure(test)?)
-        });
-        measured.collect()
-    }
-}
-
-/// An embedding model that is here, its tests, and the texts to embed.
-struct EmbeddingPlan {
-    name: String,
-    folder: PathBuf,
-    tests: Vec<EmbeddingTest>,
-    texts: Option<Vec<String>>,
-}
-
-impl EmbeddingPlan {
-    fn new(flags: EmbeddingFlags, session: &Session) -> anyhow::Result<Self> {
-        let chosen = match (flags.model_folder, flags.model) {
-            (Some(folder), _) => Chosen::Path(folder),
-            (None, Some(name)) => Chosen::of(name),
-            _ => {
-                let defaults = session.places.settings()?.defaults;
-                Chosen::or_default(defaults.embedding_model, Role::Embedding, session)?
-            }
-        };
-        let texts = flags.texts.as_deref().map(read_texts).transpose()?;
-        let (name, folder) = chosen.place(session, |model| model.folder.clone())?;
-        Ok(Self {
-            name,
-            folder,
-            tests: flags.tests,
-            texts,
-        })
-    }
-
-    fn measure(self, bench: &Bench, session: &Session) -> anyhow::Result<Vec<Measurement>> {
-        let model = bench.embeddings(&self.name, &self.folder)?;
-        let usual: &[EmbeddingTest] = match self.texts {
-            Some(_) => &[],
-            None => &EmbeddingTest::USUAL,
-        };
-        let tests = chosen_tests(self.tests, usual, session, |test| model.check(*test))?;
-        let mut measurements = Vec::new();
-        for test in tests {
-            session.notes.detail(format_args!("measuring {test}"));
-            measurements.push(model.measure(test)?);
-        }
-        if let Some(texts) = &self.texts {
-            session.notes.detail("measuring texts");
-            measurements.push(model.measure_texts(texts)?);
-        }
-        Ok(measurements)
-    }
-}
-
-/// The tests asked for, which must all fit the model, or those of the usual ones that do.
-fn chosen_tests<T: Copy>(
-    asked: Vec<T>,
-    usual: &[T],
-    session: &Session,
-    check: impl Fn(&T) -> Result<(), BenchError>,
-) -> longtrainer::Result<Vec<T>> {
-    if !asked.is_empty() {
-        asked.iter().try_for_each(check)?;
-        return Ok(asked);
-    }
-    let fits = |test: &T| match check(test) {
-        Ok(()) => true,
-        Err(problem) => {
-            session.notes.warn(format_args!("left out: {problem}"));
-            false
-        }
-    };
-    Ok(usual.iter().copied().filter(fits).collect())
-}
-
-/// How a model was chosen.
-enum Chosen {
-    Path(PathBuf),
-    Named(String),
-}
-
-impl Chosen {
-    /// As elsewhere, a name that is a path means what is there.
-    fn of(name: String) -> Self {
-        match Path::new(&name).exists() {
-            true => Self::Path(name.into()),
-            false => Self::Named(name),
-        }
-    }
-
-    fn or_default(setting: Option<String>, role: Role, session: &Session) -> anyhow::Result<Self> {
-        if let Some(name) = setting {
-            return Ok(Self::of(name));
-        }
-        let registry = session.registry()?;
-        match registry.default_for(role) {
-            Some(entry) => Ok(Self::Named(entry.name.clone())),
-            None => Err(longtrainer::Error::NoDefaultModel { role }.into()),
-        }
-    }
-
-    /// Name and place; fetches a model of the registry if it is not here.
-    fn place(
-        self,
-        session: &Session,
-        place: impl Fn(&LocalModel) -> PathBuf,
-    ) -> anyhow::Result<(String, PathBuf)> {
-        match self {
-            Self::Path(path) => {
-                let absolute = std::path::absolute(&path)
-                    .map_err(CliError::io("find the folder of", &path))?;
-                let name = absolute.file_name().unwrap_or(absolute.as_os_str());
-                Ok((name.to_string_lossy().into_owned(), path))
-            }
-            Self::Named(name) => {
-                let local = pull(&session.registry()?, &name, session.notes)?;
-                Ok((name, place(&local)))
-            }
         }
     }
 }

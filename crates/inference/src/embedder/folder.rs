@@ -111,6 +111,13 @@ impl ModelFolder {
 }
 
 impl BertConfig {
+    /// Weights of the layers' matrices: queries, keys, values and output, then the two between the
+    /// widths.
+    pub(super) fn layer_parameters(&self) -> usize {
+        let (hidden, inner) = (self.hidden_size, self.intermediate_size);
+        self.num_hidden_layers * (4 * hidden * hidden + 2 * hidden * inner)
+    }
+
     /// Whether positions are counted as RoBERTa does: from the padding id + 1 on.
     pub(super) fn is_roberta(&self) -> bool {
         matches!(self.model_type.as_str(), "roberta" | "xlm-roberta")

@@ -33,6 +33,7 @@ use pooling::Pooling;
 #[derive(Debug)]
 pub struct BertEmbedder {
     info: EmbedderInfo,
+    layer_parameters: usize,
     tokenizer: Tokenizer,
     backend: Backend,
 }
@@ -86,6 +87,7 @@ impl BertEmbedder {
         tracing::info!(model = name, device = info.device, "embedder loaded");
         Ok(Self {
             info,
+            layer_parameters: folder.config.layer_parameters(),
             tokenizer,
             backend,
         })
@@ -107,6 +109,11 @@ impl BertEmbedder {
             model: self.info.model.clone(),
             source,
         })
+    }
+
+    /// Weights of the layers' matrices: each is multiplied once for a token.
+    pub fn layer_parameters(&self) -> usize {
+        self.layer_parameters
     }
 
     fn tokenize(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {

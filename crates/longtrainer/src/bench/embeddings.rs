@@ -6,12 +6,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use longtrainer_inference::{BertEmbedder, Embedder, EmbedderOptions};
+use longtrainer_inference::{BertEmbedder, Embedder, EmbedderOptions, Precision};
 
 use crate::error::Result;
 
 use super::error::BenchError;
-use super::measurement::{Measurement, Subject};
+use super::measurement::{Arithmetic, Measurement, Subject};
 use super::sample::{LEAST, rate};
 use super::text::random_tokens;
 use super::{Bench, EmbeddingTest, file_size};
@@ -27,18 +27,26 @@ pub struct EmbeddingBench<'bench> {
     bench: &'bench Bench,
     model: BertEmbedder,
     size: u64,
+    arithmetic: Arithmetic,
 }
 
 impl<'bench> EmbeddingBench<'bench> {
-    pub(super) fn load(bench: &'bench Bench, name: &str, folder: &Path) -> Result<Self> {
-        let size = file_size(&folder.join("model.safetensors"))?;
-        let model = bench.bounded(|| load(bench, name, folder))?;
-        Ok(Self { bench, model, size })
-    }
-
-    /// Bytes of the model's weights.
-    pub fn size(&self) -> u64 {
-        self.size
+    pub(super) fn load(
+        bench: &'bench Bench,
+        name: &str,
+        folder: &Path,
+        precision: Precision,
+    ) -> Result<Self> {
+        Ok(Self {
+            bench,
+            size: file_size(&folder.join("model.safetensors"))?,
+            model: bench.bounded(|| load(bench, name, folder, precision))?,
+            arithmetic: match precision {
+                Precision::Int8 if bench.device() == "cpu" => Arithmetic::Int8,
+                Precision::Bf16 if bench.device() == "cpu" => Arithmetic::Bf16,
+                _ => Arithmetic::F32,
+            },
+        })
     }
 
     /// Whether the model takes rows as long as the test's.
@@ -68,12 +76,14 @@ impl<'bench> EmbeddingBench<'bench> {
         self.check(test)?;
         let tokens = random_tokens(test.rows * test.tokens, VOCABULARY);
         let rows: Vec<Vec<u32>> = tokens.chunks(test.tokens).map(<[u32]>::to_vec).collect();
-        self.sample(test.to_string(), "sequences/s", test.rows, || {
+        let measurement = self.sample(test.to_string(), "sequences/s", test.rows, || {
             let rows = rows.clone();
             let started = Instant::now();
             self.model.embed_tokens(rows)?;
             Ok(started.elapsed())
-        })
+        })?;
+        let operations = 2.0 * (test.tokens * self.model.layer_parameters()) as f64;
+        Ok(measurement.with_arithmetic(self.bench, operations))
     }
 
     /// Embeds texts, tokenising included; the rate is in texts a second.
@@ -107,17 +117,18 @@ impl<'bench> EmbeddingBench<'bench> {
             unit,
             model: &self.model.info().model,
             model_size_bytes: self.size,
+            arithmetic: self.arithmetic,
         };
         Ok(Measurement::new(self.bench, subject, spread))
     }
 }
 
 /// The hash of the weights names the vectors that are stored, and here none are.
-fn load(bench: &Bench, name: &str, folder: &Path) -> Result<BertEmbedder> {
+fn load(bench: &Bench, name: &str, folder: &Path, precision: Precision) -> Result<BertEmbedder> {
     let options = EmbedderOptions {
         device: bench.device.clone(),
         threads: Some(bench.threads()),
-        ..EmbedderOptions::default()
+        precision,
     };
     Ok(BertEmbedder::load(name, folder, "", &options)?)
 }

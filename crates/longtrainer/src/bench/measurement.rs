@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Bench;
 use super::sample::Spread;
+use super::{Bench, Peaks};
 
 /// One test, measured. Rates are in `unit`; what is `None` makes no sense for the test or device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,12 +39,43 @@ pub struct Measurement {
     /// Billions of operations a second, at the median: an estimate, of the products with the blocks'
     /// weights alone, each counting as two.
     pub achieved_gop_per_s: Option<f64>,
-    /// Billions of such operations a second that can be done, of the kind in `arithmetic`.
+    /// Billions of such operations a second that can be done, in `arithmetic`.
     pub peak_gop_per_s: Option<f64>,
     /// The first divided by the second.
     pub arithmetic_share: Option<f64>,
-    /// What the products are in: `int8` or `f32`.
-    pub arithmetic: Option<&'static str>,
+    /// What the products with the weights are in.
+    pub arithmetic: Arithmetic,
+}
+
+/// What products are computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arithmetic {
+    /// Bytes, with scales.
+    Int8,
+    /// bfloat16, whose peak is not measured: not every processor multiplies it.
+    Bf16,
+    /// f32.
+    F32,
+}
+
+impl Arithmetic {
+    /// `int8`, `bf16`, `f32`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::Bf16 => "bf16",
+            Self::F32 => "f32",
+        }
+    }
+
+    fn peak(self, peaks: &Peaks) -> Option<f64> {
+        match self {
+            Self::Int8 => Some(peaks.int8_gop_per_s),
+            Self::Bf16 => None,
+            Self::F32 => Some(peaks.f32_gop_per_s),
+        }
+    }
 }
 
 /// What a test is of.
@@ -53,6 +84,7 @@ pub(super) struct Subject<'a> {
     pub(super) unit: &'static str,
     pub(super) model: &'a str,
     pub(super) model_size_bytes: u64,
+    pub(super) arithmetic: Arithmetic,
 }
 
 impl Measurement {
@@ -75,7 +107,7 @@ impl Measurement {
             achieved_gop_per_s: None,
             peak_gop_per_s: None,
             arithmetic_share: None,
-            arithmetic: None,
+            arithmetic: subject.arithmetic,
         }
     }
 
@@ -91,22 +123,13 @@ impl Measurement {
     }
 
     /// Adds what is computed, given the operations that one of its units takes.
-    pub(super) fn with_arithmetic(
-        mut self,
-        bench: &Bench,
-        operations: f64,
-        is_integer: bool,
-    ) -> Self {
+    pub(super) fn with_arithmetic(mut self, bench: &Bench, operations: f64) -> Self {
         if let Some(peaks) = bench.peaks() {
-            let (name, peak) = match is_integer {
-                true => ("int8", peaks.int8_gop_per_s),
-                false => ("f32", peaks.f32_gop_per_s),
-            };
             let achieved = self.value * operations / 1e9;
+            let peak = self.arithmetic.peak(peaks);
             self.achieved_gop_per_s = Some(achieved);
-            self.peak_gop_per_s = Some(peak);
-            self.arithmetic_share = Some(achieved / peak);
-            self.arithmetic = Some(name);
+            self.peak_gop_per_s = peak;
+            self.arithmetic_share = peak.map(|peak| achieved / peak);
         }
         self
     }

@@ -16,14 +16,16 @@ mod text;
 mod text_file;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
-use longtrainer_inference::{DeviceChoice, SelectedDevice, select_device};
+use longtrainer_inference::{DeviceChoice, Precision, SelectedDevice, select_device};
+use longtrainer_kernels::Team;
 
 use crate::error::{Error, Result};
 
 pub use embeddings::EmbeddingBench;
 pub use error::BenchError;
-pub use measurement::Measurement;
+pub use measurement::{Arithmetic, Measurement};
 pub use peaks::Peaks;
 pub use test_name::{EmbeddingTest, TextTest};
 pub use text::TextBench;
@@ -60,11 +62,12 @@ pub struct Bench {
     options: BenchOptions,
     device: SelectedDevice,
     pool: rayon::ThreadPool,
-    peaks: Option<Peaks>,
+    team: Team,
+    peaks: OnceLock<Peaks>,
 }
 
 impl Bench {
-    /// Opens the device and measures the machine's peaks.
+    /// Opens the device and starts the threads.
     ///
     /// # Errors
     ///
@@ -73,22 +76,20 @@ impl Bench {
     pub fn new(options: BenchOptions) -> Result<Self> {
         check("threads", options.threads, MOST_THREADS, "1 to 1024")?;
         check("repeat", options.repeats, usize::MAX, "1 or more")?;
-        let device = select_device(options.device)?;
-        // They are the processor's, and say nothing about a model on a card.
-        let peaks = (device.name() == "cpu")
-            .then(|| Peaks::measure(options.threads))
-            .transpose()?;
         Ok(Self {
+            device: select_device(options.device)?,
             pool: thread_pool(options.threads)?,
+            team: Team::new(options.threads).map_err(threads_refused(options.threads))?,
+            peaks: OnceLock::new(),
             options,
-            device,
-            peaks,
         })
     }
 
-    /// What the processor can do at best; `None` where the models run on another device.
+    /// What the processor can do at best, measured when it is first asked for; `None` where the models
+    /// run on another device, of which it says nothing.
     pub fn peaks(&self) -> Option<&Peaks> {
-        self.peaks.as_ref()
+        let is_processor = self.device() == "cpu";
+        is_processor.then(|| self.peaks.get_or_init(|| Peaks::measure(&self.team)))
     }
 
     /// Where the models run: `cpu`, `cuda:0`, `metal`.
@@ -115,13 +116,18 @@ impl Bench {
         TextBench::load(self, name, file)
     }
 
-    /// Loads an embedding model.
+    /// Loads an embedding model; a graphics card computes in f32 whatever the precision.
     ///
     /// # Errors
     ///
     /// [`BenchError::NoModel`] if there is no such folder, and those of the model.
-    pub fn embeddings(&self, name: &str, folder: &Path) -> Result<EmbeddingBench<'_>> {
-        EmbeddingBench::load(self, name, folder)
+    pub fn embeddings(
+        &self,
+        name: &str,
+        folder: &Path,
+        precision: Precision,
+    ) -> Result<EmbeddingBench<'_>> {
+        EmbeddingBench::load(self, name, folder, precision)
     }
 
     /// Runs work so that no library under it uses more threads than were asked for: tokenizers and
@@ -144,10 +150,17 @@ fn check(name: &'static str, value: usize, most: usize, expected: &'static str) 
 
 fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    Ok(pool.map_err(|error| BenchError::Threads {
+    Ok(pool.map_err(threads_refused(threads))?)
+}
+
+fn threads_refused<E>(threads: usize) -> impl FnOnce(E) -> BenchError
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    move |source| BenchError::Threads {
         threads,
-        source: Box::new(error),
-    })?)
+        source: Box::new(source),
+    }
 }
 
 /// Bytes of a model's file.

@@ -2,10 +2,6 @@
 
 use longtrainer_kernels::{Team, integer_rate, multiply_add_rate, read_bandwidth};
 
-use crate::error::Result;
-
-use super::error::BenchError;
-
 /// What the processor can do at best.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Peaks {
@@ -19,15 +15,11 @@ pub struct Peaks {
 
 impl Peaks {
     /// Measures them, in about half a second.
-    pub(super) fn measure(threads: usize) -> Result<Self> {
-        let team = Team::new(threads).map_err(|source| BenchError::Threads {
-            threads,
-            source: Box::new(source),
-        })?;
-        Ok(Self {
-            gb_per_s: read_bandwidth(&team) / 1e9,
-            f32_gop_per_s: multiply_add_rate(&team) / 1e9,
-            int8_gop_per_s: integer_rate(&team) / 1e9,
-        })
+    pub(super) fn measure(team: &Team) -> Self {
+        Self {
+            gb_per_s: read_bandwidth(team) / 1e9,
+            f32_gop_per_s: multiply_add_rate(team) / 1e9,
+            int8_gop_per_s: integer_rate(team) / 1e9,
+        }
     }
 }

@@ -11,7 +11,7 @@ use longtrainer_inference::{BareTextModel, TextModelOptions};
 use crate::error::Result;
 
 use super::error::BenchError;
-use super::measurement::{Measurement, Subject};
+use super::measurement::{Arithmetic, Measurement, Subject};
 use super::sample::{LEAST, rate};
 use super::{Bench, TextTest, file_size};
 
@@ -44,11 +44,6 @@ impl<'bench> TextBench<'bench> {
         })
     }
 
-    /// Bytes of the model's file.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     /// Whether the model's context holds the test.
     ///
     /// # Errors
@@ -74,22 +69,22 @@ impl<'bench> TextBench<'bench> {
     ///
     /// [`BenchError::TooLong`] if the context does not hold it, and those of the model.
     pub fn measure(&mut self, test: TextTest) -> Result<Measurement> {
-        self.measure_for(test, LEAST)
-    }
-
-    fn measure_for(&mut self, test: TextTest, least: Duration) -> Result<Measurement> {
         self.check(test)?;
         let tokens = random_tokens(test.untimed() + test.timed(), self.model.vocabulary());
         let (bench, model) = (self.bench, &mut self.model);
         let spread = bench.bounded(|| {
             let run = || run(model, test, &tokens);
-            rate(test.timed(), bench.options.repeats, least, run)
+            rate(test.timed(), bench.options.repeats, LEAST, run)
         })?;
         let subject = Subject {
             test: test.to_string(),
             unit: "tokens/s",
             model: &self.name,
             model_size_bytes: self.size,
+            arithmetic: match self.model.multiplies_integers() {
+                true => Arithmetic::Int8,
+                false => Arithmetic::F32,
+            },
         };
         Ok(self.with_reached(Measurement::new(bench, subject, spread), test))
     }
@@ -99,8 +94,7 @@ impl<'bench> TextBench<'bench> {
         match test {
             TextTest::Prompt { .. } => {
                 let operations = 2.0 * self.model.block_parameters() as f64;
-                let is_integer = self.model.multiplies_integers();
-                measurement.with_arithmetic(self.bench, operations, is_integer)
+                measurement.with_arithmetic(self.bench, operations)
             }
             TextTest::Generation { tokens, .. } => {
                 // On average, half of the tokens made stand in the context, too.

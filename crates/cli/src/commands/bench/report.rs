@@ -78,22 +78,22 @@ fn row(measurement: &Measurement) -> [String; 5] {
 
 /// How much of the machine was used, as far as that was measured.
 fn reached(measurement: &Measurement) -> String {
-    let bandwidth = measurement
-        .achieved_gb_per_s
-        .zip(measurement.bandwidth_share);
-    let arithmetic = measurement
-        .achieved_gop_per_s
-        .zip(measurement.arithmetic_share)
-        .zip(measurement.arithmetic);
     let mut parts = Vec::new();
-    if let Some((rate, share)) = bandwidth {
-        parts.push(format!("{} GB/s, {:.0} %", number(rate), share * 100.0));
+    if let Some(rate) = measurement.achieved_gb_per_s {
+        let share = percent(measurement.bandwidth_share);
+        parts.push(format!("{} GB/s{share}", number(rate)));
     }
-    if let Some(((rate, share), kind)) = arithmetic {
-        let percent = share * 100.0;
-        parts.push(format!("{} Gop/s, {percent:.0} % of {kind}", number(rate)));
+    if let Some(rate) = measurement.achieved_gop_per_s {
+        let kind = measurement.arithmetic.name();
+        let share = percent(measurement.arithmetic_share);
+        parts.push(format!("{} Gop/s in {kind}{share}", number(rate)));
     }
     parts.join("; ")
+}
+
+/// A share of a peak, where that is known.
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(String::new, |share| format!(", {:.0} %", share * 100.0))
 }
 
 /// A number with three or four digits that mean something.

@@ -1,0 +1,124 @@
+//! What is measured: a model that is here, and the tests that fit it.
+
+use std::path::PathBuf;
+
+use longtrainer::Precision;
+use longtrainer::bench::{Bench, BenchError, EmbeddingTest, Measurement, TextTest, read_texts};
+use longtrainer::models::{LocalModel, Role};
+
+use crate::notes::Notes;
+use crate::session::Session;
+
+use super::model::Chosen;
+use super::{EmbeddingFlags, TextFlags};
+
+/// A text model that is here, and its tests.
+pub(super) struct TextPlan {
+    name: String,
+    file: PathBuf,
+    tests: Vec<TextTest>,
+}
+
+impl TextPlan {
+    pub(super) fn new(flags: TextFlags, session: &Session) -> anyhow::Result<Self> {
+        let chosen = match (flags.model_file, flags.model) {
+            (Some(file), _) => Chosen::Path(file),
+            (None, Some(name)) => Chosen::of(name),
+            _ => {
+                let defaults = session.places.settings()?.defaults;
+                Chosen::or_default(defaults.text_model, Role::Text, session)?
+            }
+        };
+        let (name, file) = chosen.place(session, LocalModel::main_file)?;
+        Ok(Self {
+            name,
+            file,
+            tests: flags.tests,
+        })
+    }
+
+    pub(super) fn measure(self, bench: &Bench, notes: Notes) -> anyhow::Result<Vec<Measurement>> {
+        let mut model = bench.text(&self.name, &self.file)?;
+        let tests = chosen_tests(self.tests, &TextTest::USUAL, notes, |test| {
+            model.check(*test)
+        })?;
+        let measured = tests.into_iter().map(|test| {
+            notes.detail(format_args!("measuring {test}"));
+            Ok(model.measure(test)?)
+        });
+        measured.collect()
+    }
+}
+
+/// An embedding model that is here, its tests, and the texts to embed.
+pub(super) struct EmbeddingPlan {
+    name: String,
+    folder: PathBuf,
+    tests: Vec<EmbeddingTest>,
+    texts: Option<Vec<String>>,
+    precision: Precision,
+}
+
+impl EmbeddingPlan {
+    pub(super) fn new(flags: EmbeddingFlags, session: &Session) -> anyhow::Result<Self> {
+        let chosen = match (flags.model_folder, flags.model) {
+            (Some(folder), _) => Chosen::Path(folder),
+            (None, Some(name)) => Chosen::of(name),
+            _ => {
+                let defaults = session.places.settings()?.defaults;
+                Chosen::or_default(defaults.embedding_model, Role::Embedding, session)?
+            }
+        };
+        let texts = flags.texts.as_deref().map(read_texts).transpose()?;
+        let (name, folder) = chosen.place(session, |model| model.folder.clone())?;
+        Ok(Self {
+            name,
+            folder,
+            tests: flags.tests,
+            texts,
+            precision: flags
+                .precision
+                .map_or_else(Precision::default, Precision::from),
+        })
+    }
+
+    pub(super) fn measure(self, bench: &Bench, notes: Notes) -> anyhow::Result<Vec<Measurement>> {
+        let model = bench.embeddings(&self.name, &self.folder, self.precision)?;
+        let usual: &[EmbeddingTest] = match self.texts {
+            Some(_) => &[],
+            None => &EmbeddingTest::USUAL,
+        };
+        let tests = chosen_tests(self.tests, usual, notes, |test| model.check(*test))?;
+        let mut measurements = Vec::new();
+        for test in tests {
+            notes.detail(format_args!("measuring {test}"));
+            measurements.push(model.measure(test)?);
+        }
+        if let Some(texts) = &self.texts {
+            notes.detail("measuring texts");
+            measurements.push(model.measure_texts(texts)?);
+        }
+        Ok(measurements)
+    }
+}
+
+/// The tests asked for, which must all fit the model, or those of the usual ones that do.
+fn chosen_tests<T: Copy>(
+    asked: Vec<T>,
+    usual: &[T],
+    notes: Notes,
+    check: impl Fn(&T) -> Result<(), BenchError>,
+) -> longtrainer::Result<Vec<T>> {
+    if !asked.is_empty() {
+        asked.iter().try_for_each(check)?;
+        return Ok(asked);
+    }
+    let fits = |test: &T| match check(test) {
+        Ok(()) => true,
+        Err(problem) => {
+            notes.warn(format_args!("left out: {problem}"));
+            false
+        }
+    };
+    Ok(usual.iter().copied().filter(fits).collect())
+}
