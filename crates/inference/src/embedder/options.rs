@@ -13,19 +13,19 @@ pub struct EmbedderOptions {
     pub precision: Precision,
 }
 
-/// What the products of an encoder are computed in.
-///
-/// The vectors of all-MiniLM-L6-v2 have these cosines with those in f32, over the paragraphs and
-/// questions of the tests: 0.9999 or more in all three.
+/// What the products of an encoder are computed in. With each, the least cosine to the vectors in
+/// f32 that all-MiniLM-L6-v2 gave for 180 texts: paragraphs, words, and the empty text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Precision {
     /// Weights and activations in f32.
     F32,
-    /// Weights in bfloat16, and activations too where the processor has an instruction for it.
+    /// Weights in bfloat16, and activations too where the processor has an instruction for it: half
+    /// the memory, and twice the rate there. 0.99997.
+    #[default]
     Bf16,
     /// Weights and activations in bytes, with a scale for each 32 of them; matrices whose rows are
-    /// not multiples of 32 in f32. The fastest, and a quarter of f32's memory.
-    #[default]
+    /// not multiples of 32 in f32. The fastest, and a quarter of the memory. 0.998; 0.9997 in the
+    /// mean.
     Int8,
 }

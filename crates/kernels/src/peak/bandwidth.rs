@@ -13,28 +13,37 @@ pub(super) const BUFFER_BYTES: usize = 512 << 20;
 /// Passes over it; the best counts, because whatever disturbs a pass makes it slower.
 const PASSES: usize = 5;
 /// Values of a task: long enough for the hardware's prefetching, short enough to share out evenly.
-const RUN: usize = 256 << 10;
+pub(super) const RUN: usize = 256 << 10;
 /// Vectors that are summed side by side, so that no sum waits for the one before.
 const CHAINS: usize = 8;
 
 /// Bytes a second of reading a buffer of `bytes`.
 pub(super) fn measure(cpu: Supported, team: &Team, bytes: usize) -> f64 {
     let values = touched(team, bytes / size_of::<f32>());
-    let runs: Vec<&[f32]> = values.chunks(RUN).collect();
     let mut best = 0.0f64;
     for _ in 0..PASSES {
         let started = Instant::now();
-        team.run(runs.len(), |run| {
-            black_box(cpu.run(Sum { values: runs[run] }));
-        });
+        black_box(pass(cpu, team, &values));
         let seconds = started.elapsed().as_secs_f64();
         best = best.max(size_of_val::<[f32]>(&values) as f64 / seconds);
     }
     best
 }
 
+/// Reads all values once: the sums of the runs.
+pub(super) fn pass(cpu: Supported, team: &Team, values: &[f32]) -> Vec<f32> {
+    let mut sums = vec![0.0; values.len().div_ceil(RUN)];
+    team.for_rows(&mut sums, 1, 1, |first, sums| {
+        let runs = values[first * RUN..].chunks(RUN);
+        for (sum, values) in sums.iter_mut().zip(runs) {
+            *sum = cpu.run(Sum { values });
+        }
+    });
+    sums
+}
+
 /// A buffer in memory of its own: before they are written to, all its pages are one and the same.
-fn touched(team: &Team, length: usize) -> Aligned<f32> {
+pub(super) fn touched(team: &Team, length: usize) -> Aligned<f32> {
     let mut values = Aligned::zeros(length);
     team.for_rows(&mut values, RUN, 1, |_, run| run.fill(1.0));
     let whole = length - length % RUN;

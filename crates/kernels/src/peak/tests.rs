@@ -46,10 +46,27 @@ fn a_rate_counts_the_steps_of_all_tasks() {
 }
 
 #[test]
-fn the_buffer_is_written_to_the_end() {
-    let team = Team::alone();
-    for bytes in [0, 4, (1 << 20) + 8, 3 << 20] {
-        let rate = bandwidth::measure(Supported::Scalar, &team, bytes);
-        assert!(rate.is_finite() || bytes == 0, "{bytes}: {rate}");
+fn a_pass_reads_every_value() {
+    let team = Team::new(2).unwrap();
+    let count = 3 * bandwidth::RUN + 128;
+    let values = bandwidth::touched(&team, count);
+    for cpu in tiers() {
+        let sums = bandwidth::pass(cpu, &team, &values);
+        assert_eq!(sums.iter().sum::<f32>(), count as f32, "{cpu:?}");
+    }
+    assert!(bandwidth::pass(Supported::Scalar, &team, &[]).is_empty());
+}
+
+#[test]
+fn tmp_stress() {
+    let team = Team::new(2).unwrap();
+    let count = bandwidth::BUFFER_BYTES / 4;
+    let values = bandwidth::touched(&team, count);
+    for _ in 0..150 {
+        let started = std::time::Instant::now();
+        let sums = bandwidth::pass(Supported::active(), &team, &values);
+        let s = started.elapsed().as_secs_f64();
+        let total: f64 = sums.iter().map(|s| f64::from(*s)).sum();
+        println!("{:.1} {}", count as f64 * 4e-9 / s, total == count as f64);
     }
 }
