@@ -131,30 +131,29 @@ pub(super) fn round_inputs(
 }
 
 fn round_token(_: HasBf16, values: &[f32], out: &mut [u32]) {
+    const LANES: usize = 16;
+
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     fn inner(values: &[f32], out: &mut [u32]) {
-        const LANES: usize = 16;
-        for (values, out) in values.chunks(LANES).zip(out.chunks_mut(LANES / 2)) {
-            let mut pairs = [0u32; LANES / 2];
+        let (values, rest) = values.as_chunks::<LANES>();
+        let (out, rest_out) = out.as_chunks_mut::<{ LANES / 2 }>();
+        for (values, out) in values.iter().zip(out) {
+            *out = round(values);
+        }
+        if !rest.is_empty() {
             let mut padded = [0.0; LANES];
-            let values = match values.len() {
-                LANES => values,
-                less => {
-                    padded[..less].copy_from_slice(values);
-                    &padded
-                }
-            };
-            // SAFETY: `values` are 16 f32, and the pairs have room for 16 bfloat16.
-            unsafe {
-                let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(values.as_ptr()));
-                pairs
-                    .as_mut_ptr()
-                    .cast::<__m256bh>()
-                    .write_unaligned(rounded);
-            }
-            out.copy_from_slice(&pairs[..out.len()]);
+            padded[..rest.len()].copy_from_slice(rest);
+            rest_out.copy_from_slice(&round(&padded)[..rest_out.len()]);
         }
     }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    fn round(values: &[f32; LANES]) -> [u32; LANES / 2] {
+        // SAFETY: 16 f32; 16 bfloat16 take as much room as 8 u32, of which every pattern is a value.
+        unsafe { transmute(_mm512_cvtneps_pbh(_mm512_loadu_ps(values.as_ptr()))) }
+    }
+
     // SAFETY: the token exists only where the processor has these features.
     unsafe { inner(values, out) }
 }
