@@ -33,12 +33,8 @@ fn every_tier_has_plausible_peaks() {
 }
 
 #[test]
-fn a_rate_counts_the_steps_of_all_tasks() {
+fn a_rate_is_no_higher_than_the_steps_allow() {
     let team = Team::alone();
-    let pause = Duration::from_micros(50);
-    let rate = timing::steps_a_second(&team, SHORT, |_| std::thread::sleep(pause));
-    // 256 steps at least in each sleep of 50 microseconds at least.
-    assert!(rate > 0.0, "{rate}");
     let slow = timing::steps_a_second(&team, SHORT, |steps| {
         std::thread::sleep(Duration::from_micros(steps as u64));
     });
@@ -55,18 +51,4 @@ fn a_pass_reads_every_value() {
         assert_eq!(sums.iter().sum::<f32>(), count as f32, "{cpu:?}");
     }
     assert!(bandwidth::pass(Supported::Scalar, &team, &[]).is_empty());
-}
-
-#[test]
-fn tmp_stress() {
-    let team = Team::new(2).unwrap();
-    let count = bandwidth::BUFFER_BYTES / 4;
-    let values = bandwidth::touched(&team, count);
-    for _ in 0..150 {
-        let started = std::time::Instant::now();
-        let sums = bandwidth::pass(Supported::active(), &team, &values);
-        let s = started.elapsed().as_secs_f64();
-        let total: f64 = sums.iter().map(|s| f64::from(*s)).sum();
-        println!("{:.1} {}", count as f64 * 4e-9 / s, total == count as f64);
-    }
 }
