@@ -24,8 +24,8 @@ use crate::{Error, Result};
 pub(crate) use job::Job;
 
 /// Tokens of a prompt that are read between two looks at whether anybody still wants the answer.
-/// With the default model on two cores that is about a second.
-const PREFILL_CHUNK: usize = 256;
+/// With the default model on two cores that is a fifth of a second.
+const PREFILL_CHUNK: usize = 512;
 
 /// What an engine runs. A seam for tests, which use a fake that panics or waits.
 pub(crate) trait LanguageModel: Send + 'static {
