@@ -12,6 +12,7 @@ use crate::isa::HasAvx2;
 
 use super::layout::{BLOCK, Layout, STEP_BYTES, STEPS, TILE_ROWS, Tile};
 use super::panel::PanelBlock;
+use super::prefetch::prefetch_after;
 use super::rows::RowBlock;
 use super::tier::{Sums, Tier};
 
@@ -69,6 +70,7 @@ fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock]) -> Sums {
     assert!(tile.fits::<L>(row.len()));
     let mut totals = [_mm256_setzero_ps(); HALVES];
     for (index, block) in row.iter().enumerate() {
+        prefetch_after::<L>(&tile, row.len(), index);
         for (half, total) in totals.iter_mut().enumerate() {
             // SAFETY: the planes have this block, as was just checked.
             let steps = unsafe { unpack_block::<L>(&tile, index, half) };
@@ -134,8 +136,8 @@ fn dot<L: Layout>(steps: &[__m256i; STEPS], activations: &[i8; BLOCK], group: us
     let count = STEPS / L::GROUPS;
     let mut sum = _mm256_setzero_si256();
     let mut narrow = _mm256_setzero_si256();
-    for step in group * count..(group + 1) * count {
-        let products = products::<L>(steps[step], broadcast(activations, step));
+    for (step, codes) in steps.iter().enumerate().skip(group * count).take(count) {
+        let products = products::<L>(*codes, broadcast(activations, step));
         narrow = _mm256_add_epi16(narrow, products);
         if (step + 1).is_multiple_of(steps_at_once::<L>()) {
             sum = _mm256_add_epi32(sum, widened(narrow));

@@ -11,6 +11,7 @@ use crate::isa::HasAvx512;
 
 use super::layout::{BLOCK, Layout, STEP_BYTES, STEPS, TILE_ROWS, Tile};
 use super::panel::PanelBlock;
+use super::prefetch::prefetch_after;
 use super::rows::RowBlock;
 use super::tier::{Sums, Tier};
 
@@ -44,6 +45,7 @@ fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock]) -> Sums {
     assert!(tile.fits::<L>(row.len()));
     let mut sum = _mm512_setzero_ps();
     for (index, block) in row.iter().enumerate() {
+        prefetch_after::<L>(&tile, row.len(), index);
         // SAFETY: the planes have this block, as was just checked.
         let steps = unsafe { unpack_block::<L>(&tile, index) };
         let scale = _mm512_set1_ps(block.scale);
@@ -89,9 +91,9 @@ fn broadcast(codes: &[i8; BLOCK], step: usize) -> __m512i {
 fn dot<L: Layout>(steps: &[__m512i; STEPS], activations: &[i8; BLOCK], group: usize) -> __m512i {
     let count = STEPS / L::GROUPS;
     let mut chains = [_mm512_setzero_si512(); 2];
-    for step in group * count..(group + 1) * count {
+    for (step, codes) in steps.iter().enumerate().skip(group * count).take(count) {
         let chain = &mut chains[step % 2];
-        *chain = _mm512_dpbusd_epi32(*chain, steps[step], broadcast(activations, step));
+        *chain = _mm512_dpbusd_epi32(*chain, *codes, broadcast(activations, step));
     }
     _mm512_add_epi32(chains[0], chains[1])
 }

@@ -113,8 +113,6 @@ layouts! {
     I8: 8 bits, 1 groups, minimums false, zero 0.0;
 }
 
-pub(super) use with_layout;
-
 /// The planes of one row tile.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tile<'tile> {

@@ -8,7 +8,7 @@ use crate::{Error, Result, Team};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::format::{Block, BlockFormat};
-use super::layout::{self, BLOCK, LayoutKind, TILE_ROWS, Tile, with_layout};
+use super::layout::{self, BLOCK, LayoutKind, TILE_ROWS, Tile};
 
 /// A matrix of quantised weights: `rows` outputs by `columns` inputs.
 #[derive(Debug)]

@@ -11,9 +11,13 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod format;
+// First, for its macro.
+#[macro_use]
 mod layout;
 mod matrix;
 mod panel;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
 mod product;
 mod rows;
 mod scalar;

@@ -7,7 +7,7 @@ use crate::disjoint::Disjoint;
 use crate::isa::Supported;
 use crate::simd::ScalarLanes;
 
-use super::layout::{Layout, TILE_ROWS, with_layout};
+use super::layout::{Layout, TILE_ROWS};
 use super::matrix::QuantisedMatrix;
 use super::panel::{Panel, PanelBlock};
 use super::rows::{QuantisedRows, RowBlock};

@@ -136,15 +136,6 @@ impl Simd for HasAvx2 {
     }
 
     #[inline(always)]
-    unsafe fn load_bf16(self, from: *const u16) -> __m256 {
-        // SAFETY: the caller promises 8 u16.
-        unsafe {
-            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
-        }
-    }
-
-    #[inline(always)]
     unsafe fn load_bf16_pairs(self, from: *const u16) -> [__m256; 2] {
         // SAFETY: the caller promises 16 u16.
         unsafe {

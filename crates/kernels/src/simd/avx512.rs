@@ -120,15 +120,6 @@ impl Simd for HasAvx512 {
     }
 
     #[inline(always)]
-    unsafe fn load_bf16(self, from: *const u16) -> __m512 {
-        // SAFETY: the caller promises 16 u16.
-        unsafe {
-            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
-            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
-        }
-    }
-
-    #[inline(always)]
     unsafe fn load_bf16_pairs(self, from: *const u16) -> [__m512; 2] {
         // SAFETY: the caller promises 32 u16.
         unsafe {

@@ -84,12 +84,6 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     ///
     /// `to` is valid for writes of `LANES` i8.
     unsafe fn store_i8(self, to: *mut i8, value: Self::F32);
-    /// Widens bfloat16.
-    ///
-    /// # Safety
-    ///
-    /// `from` is valid for reads of `LANES` u16.
-    unsafe fn load_bf16(self, from: *const u16) -> Self::F32;
     /// Widens pairs of bfloat16: the first of each pair, and the second of each.
     ///
     /// # Safety

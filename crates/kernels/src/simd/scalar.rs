@@ -1,6 +1,6 @@
 //! Plain Rust on arrays of eight, which the compiler vectorises for the target's baseline.
 
-use half::{bf16, f16};
+use half::f16;
 
 use super::Simd;
 
@@ -133,13 +133,6 @@ impl Simd for ScalarLanes {
             to.cast::<[i8; LANES]>()
                 .write_unaligned(value.map(|value| value as i8))
         }
-    }
-
-    #[inline(always)]
-    unsafe fn load_bf16(self, from: *const u16) -> Self::F32 {
-        // SAFETY: the caller promises LANES u16.
-        let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
-        bits.map(|bits| bf16::from_bits(bits).to_f32())
     }
 
     #[inline(always)]
