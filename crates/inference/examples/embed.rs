@@ -1,6 +1,6 @@
 //! Embeds random words at the shapes of the benchmark and prints sequences a second.
 //!
-//!     cargo run --release -p longtrainer-inference --example embed -- MODEL_FOLDER [f32|bf16|int8]
+//!     cargo run --release -p longtrainer-inference --example embed -- MODEL_FOLDER [f32|bf16|mixed|int8]
 
 use std::error::Error;
 use std::io::Write;
@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             None => Precision::default(),
             Some("f32") => Precision::F32,
             Some("bf16") => Precision::Bf16,
+            Some("mixed") => Precision::Mixed,
             Some("int8") => Precision::Int8,
             Some(other) => return Err(format!("{other} is no precision").into()),
         },

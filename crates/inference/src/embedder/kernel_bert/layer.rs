@@ -44,17 +44,18 @@ impl Layer {
     ) -> Result<Self> {
         let name = |part: &str| format!("encoder.layer.{index}.{part}");
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let linear = |names: &[String], inputs, outputs| {
+        let linear = |precision, names: &[String], inputs, outputs| {
             Linear::load(weights, team, precision, names, inputs, outputs)
         };
+        let (additions, others) = (precision.of_additions(), precision.of_others());
         let attention =
             ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
         Ok(Self {
-            query_key_value: linear(&attention, hidden, hidden)?,
-            attention_output: linear(&[name("attention.output.dense")], hidden, hidden)?,
+            query_key_value: linear(others, &attention, hidden, hidden)?,
+            attention_output: linear(additions, &[name("attention.output.dense")], hidden, hidden)?,
             attention_norm: LayerNorm::load(config, weights, &name("attention.output.LayerNorm"))?,
-            intermediate: linear(&[name("intermediate.dense")], hidden, inner)?,
-            output: linear(&[name("output.dense")], inner, hidden)?,
+            intermediate: linear(others, &[name("intermediate.dense")], hidden, inner)?,
+            output: linear(additions, &[name("output.dense")], inner, hidden)?,
             output_norm: LayerNorm::load(config, weights, &name("output.LayerNorm"))?,
             activation: match config.hidden_act.as_str() {
                 "gelu" => Activation::Gelu,

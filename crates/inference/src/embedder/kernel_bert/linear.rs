@@ -91,6 +91,6 @@ fn pack(
             QuantisedMatrix::round(team, values, rows, columns).map(Matrix::from)
         }
         Precision::Int8 | Precision::F32 => dense(DenseFormat::F32),
-        Precision::Bf16 => dense(DenseFormat::Bf16),
+        Precision::Bf16 | Precision::Mixed => dense(DenseFormat::Bf16),
     }
 }
