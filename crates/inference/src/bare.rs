@@ -43,11 +43,11 @@ impl BareTextModel {
         let context: Box<dyn Context + Send> = match Backend::load(name, &file, options)? {
             Backend::Kernels(decoder) => Box::new(KernelContext {
                 cache: decoder.new_cache(),
-                decoder,
+                decoder: *decoder,
             }),
             Backend::Candle(decoder) => Box::new(CandleContext {
                 cache: decoder.new_cache(),
-                decoder,
+                decoder: *decoder,
             }),
         };
         Ok(Self {

@@ -128,9 +128,9 @@ impl TextModel for GgufTextModel {
 /// that no kernel knows.
 pub(crate) enum Backend {
     /// Our kernels.
-    Kernels(KernelDecoder),
+    Kernels(Box<KernelDecoder>),
     /// Candle.
-    Candle(Decoder),
+    Candle(Box<Decoder>),
 }
 
 impl Backend {
@@ -140,7 +140,8 @@ impl Backend {
             match KernelDecoder::obstacle(file) {
                 None => {
                     let team = threads::team(name, options.threads)?;
-                    return KernelDecoder::from_gguf(file, team).map(Self::Kernels);
+                    let decoder = KernelDecoder::from_gguf(file, team)?;
+                    return Ok(Self::Kernels(Box::new(decoder)));
                 }
                 Some(obstacle) => {
                     tracing::warn!(
@@ -151,7 +152,8 @@ impl Backend {
                 }
             }
         }
-        Decoder::from_gguf(file, device).map(Self::Candle)
+        let decoder = Decoder::from_gguf(file, device)?;
+        Ok(Self::Candle(Box::new(decoder)))
     }
 
     /// Starts the engine that owns the model.
@@ -163,8 +165,8 @@ impl Backend {
     ) -> Result<Engine> {
         match self {
             // Its threads are a team of their own.
-            Self::Kernels(decoder) => Engine::start(name, decoder, Arc::clone(prompts), None),
-            Self::Candle(decoder) => Engine::start(name, decoder, Arc::clone(prompts), threads),
+            Self::Kernels(decoder) => Engine::start(name, *decoder, Arc::clone(prompts), None),
+            Self::Candle(decoder) => Engine::start(name, *decoder, Arc::clone(prompts), threads),
         }
     }
 }

@@ -92,6 +92,7 @@ struct HowFlags {
 enum PrecisionFlag {
     F32,
     Bf16,
+    Mixed,
     Int8,
 }
 
@@ -100,6 +101,7 @@ impl From<PrecisionFlag> for Precision {
         match flag {
             PrecisionFlag::F32 => Self::F32,
             PrecisionFlag::Bf16 => Self::Bf16,
+            PrecisionFlag::Mixed => Self::Mixed,
             PrecisionFlag::Int8 => Self::Int8,
         }
     }

@@ -44,6 +44,7 @@ impl<'bench> EmbeddingBench<'bench> {
             arithmetic: match precision {
                 Precision::Int8 if bench.device() == "cpu" => Arithmetic::Int8,
                 Precision::Bf16 if bench.device() == "cpu" => Arithmetic::Bf16,
+                Precision::Mixed if bench.device() == "cpu" => Arithmetic::Mixed,
                 _ => Arithmetic::F32,
             },
         })

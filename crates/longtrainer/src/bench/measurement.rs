@@ -55,16 +55,19 @@ pub enum Arithmetic {
     Int8,
     /// bfloat16, whose peak is not measured: not every processor multiplies it.
     Bf16,
+    /// Bytes and bfloat16, each in some of the products.
+    Mixed,
     /// f32.
     F32,
 }
 
 impl Arithmetic {
-    /// `int8`, `bf16`, `f32`.
+    /// `int8`, `bf16`, `bf16 and int8`, `f32`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Int8 => "int8",
             Self::Bf16 => "bf16",
+            Self::Mixed => "bf16 and int8",
             Self::F32 => "f32",
         }
     }
@@ -72,7 +75,7 @@ impl Arithmetic {
     fn peak(self, peaks: &Peaks) -> Option<f64> {
         match self {
             Self::Int8 => Some(peaks.int8_gop_per_s),
-            Self::Bf16 => None,
+            Self::Bf16 | Self::Mixed => None,
             Self::F32 => Some(peaks.f32_gop_per_s),
         }
     }
