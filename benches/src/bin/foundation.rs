@@ -20,7 +20,7 @@ use longtrainer::{BotOptions, LongTrainer, ResponseOptions};
 use longtrainer_benches::{median, median_time, peak_memory};
 
 const DOCUMENT: &str = "examples/documents/island-countries.pdf";
-const QUESTION: &str = "How many seats does the parliament of Iceland have?";
+const QUESTION: &str = "What is the population of Iceland?";
 const RUNS: usize = 5;
 const ANSWER_TOKENS: usize = 64;
 

@@ -95,12 +95,21 @@ impl Folder {
     }
 
     fn load(&self) -> Result<BertEmbedder> {
-        BertEmbedder::load(
-            "tiny",
-            self.folder.path(),
-            "00",
-            &EmbedderOptions::default(),
-        )
+        self.load_in(Precision::F32)
+    }
+
+    fn load_in(&self, precision: Precision) -> Result<BertEmbedder> {
+        let options = EmbedderOptions {
+            precision,
+            ..Default::default()
+        };
+        BertEmbedder::load("tiny", self.folder.path(), "00", &options)
+    }
+
+    /// The same model through Candle, in f32.
+    fn candle(&self) -> CandleBert {
+        let folder = ModelFolder::open(self.folder.path()).unwrap();
+        CandleBert::load(&folder, &Device::Cpu).unwrap()
     }
 }
 
@@ -177,6 +186,47 @@ fn vectors_do_not_depend_on_order_or_company() {
         assert_close(vector, other);
     }
     assert!(embedder.embed(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn the_kernels_agree_with_candle() {
+    for (kind, activation, pooling) in [
+        ("bert", "gelu", "pooling_mode_mean_tokens"),
+        ("bert", "gelu_new", "pooling_mode_cls_token"),
+        ("bert", "relu", "pooling_mode_mean_tokens"),
+    ] {
+        let folder = Folder::new();
+        let mut config = config(kind);
+        config["hidden_act"] = json!(activation);
+        folder.write("config.json", &config);
+        folder.write("1_Pooling/config.json", &json!({pooling: true}));
+        let embedder = folder.load().unwrap();
+        let tokens = embedder.tokenize(&TEXTS).unwrap();
+        let expected = folder.candle().embed(tokens).unwrap();
+        for (vector, expected) in embedder.embed(&TEXTS).unwrap().iter().zip(&expected) {
+            assert_close(vector, expected);
+        }
+        for precision in [Precision::Bf16, Precision::Mixed, Precision::Int8] {
+            let embedder = folder.load_in(precision).unwrap();
+            for (vector, expected) in embedder.embed(&TEXTS).unwrap().iter().zip(&expected) {
+                let cosine: f32 = vector.iter().zip(expected).map(|(l, r)| l * r).sum();
+                assert!(cosine > 0.999, "{precision:?} {activation}: {cosine}");
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_out_of_range_are_errors() {
+    let embedder = Folder::new().load().unwrap();
+    for tokens in [vec![WORDS as u32], vec![2; POSITIONS + 1]] {
+        let error = embedder.embed_tokens(vec![tokens]).unwrap_err();
+        assert!(matches!(error, Error::Compute { .. }), "{error}");
+    }
+    assert_eq!(
+        embedder.embed_tokens(vec![vec![]]).unwrap(),
+        [[0.0; HIDDEN]]
+    );
 }
 
 #[test]

@@ -154,11 +154,12 @@ fn held_text_is_delivered_at_the_end() {
 #[test]
 fn usage_counts_tokens_and_time() {
     let setup = start(false);
-    for item in setup.ask(vec![60; 600], 2, &[]) {
+    let prompt = 2 * PREFILL_CHUNK + 88;
+    for item in setup.ask(vec![60; prompt], 2, &[]) {
         if let StreamItem::Done(done) = item.unwrap() {
             assert_eq!(
                 (done.usage.prompt_tokens, done.usage.completion_tokens),
-                (600, 2)
+                (prompt, 2)
             );
             assert!(done.usage.time_to_first_token > Duration::ZERO);
         }
