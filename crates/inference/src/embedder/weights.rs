@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use candle_core::safetensors::BufferedSafetensors;
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
 use super::folder::ModelFolder;
 use crate::{Error, Result};
 
-/// All tensors of a file, by name without the prefix that some files put before every name.
-#[derive(Debug)]
+/// A file, whose tensors are copied out one at a time.
 pub(super) struct Weights {
     path: PathBuf,
-    tensors: HashMap<String, Tensor>,
+    file: BufferedSafetensors,
+    /// Names in the file, by those without the prefix that some files put before every name.
+    names: HashMap<String, String>,
     device: Device,
 }
 
@@ -23,32 +25,33 @@ impl Weights {
     pub(super) fn read(folder: &ModelFolder, device: &Device) -> Result<Self> {
         let path = folder.file("model.safetensors");
         let bytes = folder.read("model.safetensors")?;
-        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu);
-        let tensors = tensors.map_err(|error| Error::BadModel {
+        let file = BufferedSafetensors::new(bytes).map_err(|error| Error::BadModel {
             path: path.clone(),
             problem: error.to_string(),
         })?;
-        let tensors = tensors.into_iter().map(|(name, tensor)| {
+        let names = file.tensors().into_iter().map(|(name, _)| {
             let short = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix));
-            (short.unwrap_or(&name).to_owned(), tensor)
+            (short.unwrap_or(&name).to_owned(), name)
         });
         Ok(Self {
             path,
-            tensors: tensors.collect(),
+            names: names.collect(),
+            file,
             device: device.clone(),
         })
     }
 
     /// A tensor as f32, checked to have this shape and to be finite.
     pub(super) fn take(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
-        let Some(tensor) = self.tensors.get(name) else {
+        let Some(full_name) = self.names.get(name) else {
             return Err(self.bad(name, "it is missing".to_owned()));
         };
+        let failed = |error: candle_core::Error| self.bad(name, error.to_string());
+        let tensor = self.file.load(full_name, &Device::Cpu).map_err(failed)?;
         if tensor.dims() != dims {
             let problem = format!("its shape is {:?}, but must be {dims:?}", tensor.dims());
             return Err(self.bad(name, problem));
         }
-        let failed = |error: candle_core::Error| self.bad(name, error.to_string());
         let tensor = tensor.to_dtype(DType::F32).map_err(failed)?;
         if !is_finite(&tensor) {
             return Err(self.bad(name, "it has values that are not finite numbers".to_owned()));
