@@ -15,7 +15,6 @@ mod dot;
 mod element;
 mod few;
 mod inputs;
-mod lines;
 mod many;
 mod matrix;
 mod pack;
@@ -28,18 +27,5 @@ pub use product::dense_product;
 
 pub(crate) use inputs::DenseInputs;
 
-use crate::{Error, Result};
-
 /// Outputs of a tile: the most lanes that a vector has, so that one or two vectors make a tile.
 pub(crate) const TILE: usize = 16;
-
-fn require_length(argument: &'static str, expected: usize, received: usize) -> Result<()> {
-    match received == expected {
-        true => Ok(()),
-        false => Err(Error::Length {
-            argument,
-            expected,
-            received,
-        }),
-    }
-}

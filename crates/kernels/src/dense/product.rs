@@ -11,12 +11,13 @@ use super::dot;
 use super::element::{BrainElement, Element, HalfElement, SingleElement};
 use super::few::{self, FEW};
 use super::many::{self, Widened};
-use super::{DenseFormat, DenseInputs, DenseMatrix, TILE, require_length};
+use super::{DenseFormat, DenseInputs, DenseMatrix, TILE};
+use crate::Result;
 use crate::disjoint::Disjoint;
 use crate::isa::Supported;
+use crate::shape::{require_length, require_rows};
 use crate::simd::{Kernel, Simd};
 use crate::team::Team;
-use crate::{Error, Result};
 
 /// Tiles of a task with few tokens: as many as go side by side.
 const FEW_TASK_TILES: usize = 4;
@@ -36,9 +37,9 @@ const TASKS_PER_THREAD: usize = 4;
 ///
 /// # Errors
 ///
-/// [`Error::PartialVector`] if `inputs` (or, for a matrix without columns, `out`) does not end at
-/// the end of a token, [`Error::Length`] if `out` has not a value for each token and row; `out` is
-/// then as it was.
+/// [`PartialVector`](crate::Error::PartialVector) if `inputs` (or, for a matrix without columns,
+/// `out`) does not end at the end of a token, [`Length`](crate::Error::Length) if `out` has not a
+/// value for each token and row; `out` is then as it was.
 pub fn dense_product(
     team: &Team,
     matrix: &DenseMatrix,
@@ -57,8 +58,8 @@ pub(super) fn product_on(
 ) -> Result<()> {
     let (rows, columns) = (matrix.rows(), matrix.columns());
     let tokens = match columns {
-        0 => vectors("out", out, rows)?,
-        _ => vectors("inputs", inputs, columns)?,
+        0 => require_rows("out", rows, out.len())?,
+        _ => require_rows("inputs", columns, inputs.len())?,
     };
     require_length("out", tokens.saturating_mul(rows), out.len())?;
     let inputs = DenseInputs::new(team, cpu, &[matrix.format()], inputs, tokens, columns)?;
@@ -80,19 +81,6 @@ fn task_tiles(team: &Team, tiles: usize, tokens: usize) -> usize {
     }
     let share = tiles / (team.threads() * TASKS_PER_THREAD);
     share.next_multiple_of(2).clamp(2, MANY_TASK_TILES)
-}
-
-/// Whole vectors in `values`; where they have no components, there is none.
-fn vectors(argument: &'static str, values: &[f32], dimension: usize) -> Result<usize> {
-    match values.len().checked_rem(dimension) {
-        Some(0) => Ok(values.len() / dimension),
-        None if values.is_empty() => Ok(0),
-        _ => Err(Error::PartialVector {
-            argument,
-            dimension,
-            received: values.len(),
-        }),
-    }
 }
 
 /// Some tiles of a matrix against all tokens.

@@ -5,6 +5,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::product::product_on;
 use super::*;
+use crate::Error;
 use crate::disjoint::Disjoint;
 use crate::isa::{Isa, Supported};
 use crate::team::Team;
