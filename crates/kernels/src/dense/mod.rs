@@ -7,7 +7,7 @@
 //! into the first cache and multiplies it with all tokens. `dot` does the latter for bfloat16 with
 //! the processor's own instruction, where it has one.
 //!
-//! Each value is one running sum over the columns in their order. It does therefore not depend on
+//! Each value is one running sum over the columns in their order, from its bias on. It does therefore not depend on
 //! the number of threads; without `dot`, nor on the number of tokens beside it.
 
 #[cfg(target_arch = "x86_64")]
@@ -25,6 +25,7 @@ mod tests;
 pub use matrix::{DenseFormat, DenseMatrix};
 pub use product::dense_product;
 
+pub(crate) use few::FEW;
 pub(crate) use inputs::DenseInputs;
 
 /// Outputs of a tile: the most lanes that a vector has, so that one or two vectors make a tile.

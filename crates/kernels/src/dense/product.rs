@@ -15,6 +15,7 @@ use super::{DenseFormat, DenseInputs, DenseMatrix, TILE};
 use crate::Result;
 use crate::disjoint::Disjoint;
 use crate::isa::Supported;
+use crate::output::Output;
 use crate::shape::{require_length, require_rows};
 use crate::simd::{Kernel, Simd};
 use crate::team::Team;
@@ -63,13 +64,18 @@ pub(super) fn product_on(
     };
     require_length("out", tokens.saturating_mul(rows), out.len())?;
     let inputs = DenseInputs::new(team, cpu, &[matrix.format()], inputs, tokens, columns)?;
-    let out = Disjoint::new(out);
+    let output = Output {
+        values: Disjoint::new(out),
+        stride: rows,
+        offset: 0,
+        bias: None,
+    };
     let task_tiles = task_tiles(team, matrix.tiles(), tokens);
     team.run(matrix.tiles().div_ceil(task_tiles), |task| {
         let first = task * task_tiles;
         let tiles = first..matrix.tiles().min(first + task_tiles);
         // SAFETY: each tile's rows are written by one task.
-        unsafe { matrix.tile_product(cpu, tiles, &inputs, &out, rows, 0) };
+        unsafe { matrix.tile_product(cpu, tiles, &inputs, output) };
     });
     Ok(())
 }
@@ -88,37 +94,30 @@ pub(super) struct Task<'task> {
     pub(super) matrix: &'task DenseMatrix,
     pub(super) tiles: Range<usize>,
     pub(super) inputs: &'task DenseInputs<'task>,
-    out: &'task Disjoint<'task, f32>,
-    out_stride: usize,
-    out_offset: usize,
+    output: Output<'task>,
 }
 
 impl DenseMatrix {
-    /// Writes the products of some tiles with every token: that of `row` to
-    /// `out[token * out_stride + out_offset + row]`, for those rows of the tiles that the matrix
-    /// has. Meant for the tasks of a region; panics if the matrix has no such tiles, the inputs have
-    /// not as many columns as it, or `out` ends before.
+    /// Writes the products of some tiles with every token, for those rows of the tiles that the
+    /// matrix has. Meant for the tasks of a region; panics if the matrix has no such tiles, the
+    /// inputs have not as many columns as it, or the output or its bias ends before.
     ///
     /// # Safety
     ///
-    /// While it runs, nobody else uses these values of `out`.
+    /// While it runs, nobody else uses the outputs of these rows.
     pub(crate) unsafe fn tile_product(
         &self,
         cpu: Supported,
         tiles: Range<usize>,
         inputs: &DenseInputs<'_>,
-        out: &Disjoint<'_, f32>,
-        out_stride: usize,
-        out_offset: usize,
+        output: Output<'_>,
     ) {
         assert!(tiles.end <= self.tiles() && inputs.columns() == self.columns());
         let task = Task {
             matrix: self,
             tiles,
             inputs,
-            out,
-            out_stride,
-            out_offset,
+            output,
         };
         #[cfg(target_arch = "x86_64")]
         if let Supported::Avx512(proof) = cpu
@@ -175,12 +174,18 @@ impl<'task> Task<'task> {
         tile: usize,
         vectors: usize,
     ) -> &'task mut [f32] {
-        let row = tile * TILE;
-        let rows = (self.matrix.rows() - row).min(vectors * S::LANES);
-        let at = token * self.out_stride + self.out_offset + row;
+        let (first, count) = self.rows::<S>(tile, vectors);
         // SAFETY: whoever called `tile_product` promised that nobody else uses the outputs of the
         // task's tiles, and the caller that this task does not either.
-        unsafe { self.out.part(at, rows) }
+        unsafe { self.output.rows(token, first, count) }
+    }
+
+    /// The first and the number of the rows that `vectors` vectors from `tile` on have, padding left
+    /// out.
+    #[inline(always)]
+    fn rows<S: Simd>(&self, tile: usize, vectors: usize) -> (usize, usize) {
+        let first = tile * TILE;
+        (first, (self.matrix.rows() - first).min(vectors * S::LANES))
     }
 
     /// Stores the outputs of a token.
@@ -215,16 +220,32 @@ impl<'task> Task<'task> {
         tile: usize,
     ) -> [S::F32; V] {
         // SAFETY: the walks over tiles stay in the task's, and this slice ends with the function.
-        let outputs = unsafe { self.outputs::<S>(token, tile, V) };
-        let mut sums = [simd.zero(); V];
-        for (v, sum) in sums.iter_mut().enumerate() {
-            *sum = match outputs.get(v * S::LANES..) {
-                // SAFETY: there are LANES values.
-                Some(stored) if stored.len() >= S::LANES => unsafe { simd.load(stored.as_ptr()) },
-                Some(stored) => simd.load_first(stored),
-                None => simd.zero(),
-            };
-        }
-        sums
+        vectors(simd, unsafe { self.outputs::<S>(token, tile, V) })
     }
+
+    /// What the sums of `V` vectors of outputs from `tile` on start from, for every token: the bias,
+    /// or zero.
+    #[inline(always)]
+    pub(super) fn start<S: Simd, const V: usize>(&self, simd: S, tile: usize) -> [S::F32; V] {
+        let (first, count) = self.rows::<S>(tile, V);
+        match self.output.bias(first, count) {
+            Some(bias) => vectors(simd, bias),
+            None => [simd.zero(); V],
+        }
+    }
+}
+
+/// At most `V` vectors of values, filled up with zeros.
+#[inline(always)]
+fn vectors<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::F32; V] {
+    let mut vectors = [simd.zero(); V];
+    for (v, vector) in vectors.iter_mut().enumerate() {
+        *vector = match values.get(v * S::LANES..) {
+            // SAFETY: there are LANES values.
+            Some(values) if values.len() >= S::LANES => unsafe { simd.load(values.as_ptr()) },
+            Some(values) => simd.load_first(values),
+            None => simd.zero(),
+        };
+    }
+    vectors
 }
