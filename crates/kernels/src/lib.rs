@@ -17,6 +17,7 @@ mod isa;
 mod lanes;
 mod linear;
 mod norm;
+mod output;
 mod peak;
 mod quantised;
 mod rotary;

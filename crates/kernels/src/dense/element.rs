@@ -6,12 +6,12 @@
 //! the number of registers says.
 
 use super::TILE;
-use super::lines::Bits;
+use crate::aligned::Number;
 use crate::simd::Simd;
 
 /// An element of a packed matrix.
 pub(super) trait Element {
-    type Bits: Bits;
+    type Bits: Number;
     /// Columns that lie side by side in a tile: 1 or 2.
     const COLUMNS: usize;
 

@@ -8,8 +8,8 @@ use super::element::{Element, accumulate};
 use super::product::Task;
 use crate::simd::Simd;
 
-/// The most tokens that are few.
-pub(super) const FEW: usize = 4;
+/// The most tokens that are few: up to so many, a product waits for its weights.
+pub(crate) const FEW: usize = 4;
 
 /// Multiplies at most [`FEW`] tokens.
 #[inline(always)]
@@ -55,7 +55,7 @@ fn group<S: Simd, E: Element, const V: usize, const T: usize>(
         *inputs = task.inputs.token(token).as_ptr();
     }
     let weights = task.weights::<S, E, V>(tile);
-    let sums = [[simd.zero(); V]; T];
+    let sums = [task.start(simd, tile); T];
     // SAFETY: each token has a value for each column, and the tiles have all columns, in whole
     // pairs where they lie in pairs.
     let sums =

@@ -5,10 +5,11 @@
 //! task reads them. A few tokens are never rounded: their product waits for memory, so exact inputs
 //! cost nothing.
 
+use super::DenseFormat;
 use super::few::FEW;
-use super::{DenseFormat, require_length};
 use crate::Result;
 use crate::isa::Supported;
+use crate::shape::require_length;
 use crate::team::Team;
 
 /// Inputs, token after token.

@@ -71,7 +71,7 @@ pub(super) struct Widened;
 
 /// Multiplies any number of tokens: a chunk of them by a block of columns at a time, so that these
 /// inputs are in the second cache when panel after panel is multiplied with them. A matrix without
-/// columns has one empty block, which stores zeros.
+/// columns has one empty block, which stores what the sums start from.
 #[inline(always)]
 pub(super) fn product<S: Simd, P: Panel<S>>(simd: S, panel: P, task: Task<'_>) {
     let mut scratch = Scratch([MaybeUninit::uninit(); 2 * TILE * BLOCK]);
@@ -185,9 +185,10 @@ unsafe fn block<S: Simd, P: Panel<S>, const V: usize, const T: usize>(
     let mut sums = [[simd.zero(); V]; T];
     for t in 0..T {
         inputs[t] = panel.inputs(task.inputs, first + t, columns.start);
-        if columns.start > 0 {
-            sums[t] = task.load(simd, first + t, tile);
-        }
+        sums[t] = match columns.start {
+            0 => task.start(simd, tile),
+            _ => task.load(simd, first + t, tile),
+        };
     }
     // SAFETY: the caller promises the weights; the inputs begin at the same column.
     let sums = unsafe { panel.accumulate(simd, weights, inputs, columns.len(), sums) };

@@ -5,9 +5,10 @@
 
 use half::{bf16, f16};
 
-use super::lines::{Bits, Lines};
+use super::TILE;
 use super::pack::{Layout, Packed, pack};
-use super::{TILE, require_length};
+use crate::aligned::{Aligned, Number};
+use crate::shape::require_length;
 use crate::team::Team;
 use crate::{Error, Result};
 
@@ -50,7 +51,7 @@ impl DenseFormat {
 pub struct DenseMatrix {
     format: DenseFormat,
     layout: Layout,
-    storage: Lines,
+    storage: Aligned<u8>,
     finite: bool,
 }
 
@@ -111,7 +112,7 @@ impl DenseMatrix {
         })
     }
 
-    fn build<B: Bits + Into<u32>>(
+    fn build<B: Number + Into<u32>>(
         team: &Team,
         format: DenseFormat,
         rows: usize,
@@ -145,7 +146,7 @@ impl DenseMatrix {
 
     /// Bytes of memory that the packed elements take.
     pub fn bytes(&self) -> usize {
-        self.storage.bytes()
+        self.storage.len()
     }
 
     /// Whether no element is infinite or NaN.
@@ -176,7 +177,7 @@ impl DenseMatrix {
         Ok(())
     }
 
-    fn copy_row<B: Bits>(&self, index: usize, out: &mut [f32], widen: impl Fn(B) -> f32) {
+    fn copy_row<B: Number>(&self, index: usize, out: &mut [f32], widen: impl Fn(B) -> f32) {
         let tile = self.tile::<B>(index / TILE);
         for (column, value) in out.iter_mut().enumerate() {
             *value = widen(tile[self.layout.position(index % TILE, column)]);
@@ -189,8 +190,8 @@ impl DenseMatrix {
     }
 
     /// The elements of a tile, which has all columns.
-    pub(super) fn tile<B: Bits>(&self, tile: usize) -> &[B] {
+    pub(super) fn tile<B: Number>(&self, tile: usize) -> &[B] {
         let length = self.layout.tile_elements::<B>();
-        &self.storage.bits()[tile * length..(tile + 1) * length]
+        &self.storage.seen_as()[tile * length..(tile + 1) * length]
     }
 }

@@ -7,7 +7,7 @@
 //! into the first cache and multiplies it with all tokens. `dot` does the latter for bfloat16 with
 //! the processor's own instruction, where it has one.
 //!
-//! Each value is one running sum over the columns in their order. It does therefore not depend on
+//! Each value is one running sum over the columns in their order, from its bias on. It does therefore not depend on
 //! the number of threads; without `dot`, nor on the number of tokens beside it.
 
 #[cfg(target_arch = "x86_64")]
@@ -15,7 +15,6 @@ mod dot;
 mod element;
 mod few;
 mod inputs;
-mod lines;
 mod many;
 mod matrix;
 mod pack;
@@ -26,20 +25,8 @@ mod tests;
 pub use matrix::{DenseFormat, DenseMatrix};
 pub use product::dense_product;
 
+pub(crate) use few::FEW;
 pub(crate) use inputs::DenseInputs;
-
-use crate::{Error, Result};
 
 /// Outputs of a tile: the most lanes that a vector has, so that one or two vectors make a tile.
 pub(crate) const TILE: usize = 16;
-
-fn require_length(argument: &'static str, expected: usize, received: usize) -> Result<()> {
-    match received == expected {
-        true => Ok(()),
-        false => Err(Error::Length {
-            argument,
-            expected,
-            received,
-        }),
-    }
-}

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::TILE;
-use super::lines::{Bits, LINE, Lines};
+use crate::aligned::{Aligned, LINE, Number};
 use crate::disjoint::Disjoint;
 use crate::team::Team;
 
@@ -28,7 +28,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new<B: Bits>(rows: usize, columns: usize, pairs: bool) -> Self {
+    pub(super) fn new<B: Number>(rows: usize, columns: usize, pairs: bool) -> Self {
         let side_by_side = if pairs { 2 } else { 1 };
         let step = side_by_side * TILE * size_of::<B>();
         // Saturation matters to no matrix that has elements: their bytes were counted before.
@@ -45,8 +45,14 @@ impl Layout {
         self.rows.div_ceil(TILE)
     }
 
+    /// Bytes of all tiles. A number that is too large for memory stays so.
+    fn bytes(&self) -> usize {
+        let lines = self.tiles().saturating_mul(self.lines_per_tile);
+        lines.saturating_mul(LINE)
+    }
+
     /// Elements from one tile to the next.
-    pub(super) fn tile_elements<B: Bits>(&self) -> usize {
+    pub(super) fn tile_elements<B: Number>(&self) -> usize {
         self.lines_per_tile * (LINE / size_of::<B>())
     }
 
@@ -60,21 +66,21 @@ impl Layout {
 
 /// A matrix in tiles, and whether all of its elements are finite.
 pub(super) struct Packed {
-    pub(super) storage: Lines,
+    pub(super) storage: Aligned<u8>,
     pub(super) finite: bool,
 }
 
 /// Packs the elements, of which `element` gives the one at a row-major index; `exponent` has the
 /// bits that are all set in those that are not finite.
-pub(super) fn pack<B: Bits + Into<u32>>(
+pub(super) fn pack<B: Number + Into<u32>>(
     team: &Team,
     layout: Layout,
     exponent: u32,
     element: impl Fn(usize) -> B + Sync,
 ) -> Packed {
-    let mut storage = Lines::zeroed(layout.tiles() * layout.lines_per_tile);
+    let mut storage = Aligned::<u8>::zeros(layout.bytes());
     let finite = AtomicBool::new(true);
-    let elements = Disjoint::new(storage.bits_mut::<B>());
+    let elements = Disjoint::new(storage.seen_as_mut::<B>());
     let length = layout.tile_elements::<B>();
     team.run(layout.tiles(), |tile| {
         // SAFETY: tiles do not overlap, and each is packed by one task.
@@ -90,7 +96,7 @@ pub(super) fn pack<B: Bits + Into<u32>>(
 }
 
 /// Packs a tile; returns whether all of it is finite.
-fn pack_tile<B: Bits + Into<u32>>(
+fn pack_tile<B: Number + Into<u32>>(
     layout: Layout,
     tile: usize,
     exponent: u32,

@@ -11,12 +11,14 @@ use super::dot;
 use super::element::{BrainElement, Element, HalfElement, SingleElement};
 use super::few::{self, FEW};
 use super::many::{self, Widened};
-use super::{DenseFormat, DenseInputs, DenseMatrix, TILE, require_length};
+use super::{DenseFormat, DenseInputs, DenseMatrix, TILE};
+use crate::Result;
 use crate::disjoint::Disjoint;
 use crate::isa::Supported;
+use crate::output::Output;
+use crate::shape::{require_length, require_rows};
 use crate::simd::{Kernel, Simd};
 use crate::team::Team;
-use crate::{Error, Result};
 
 /// Tiles of a task with few tokens: as many as go side by side.
 const FEW_TASK_TILES: usize = 4;
@@ -36,9 +38,9 @@ const TASKS_PER_THREAD: usize = 4;
 ///
 /// # Errors
 ///
-/// [`Error::PartialVector`] if `inputs` (or, for a matrix without columns, `out`) does not end at
-/// the end of a token, [`Error::Length`] if `out` has not a value for each token and row; `out` is
-/// then as it was.
+/// [`PartialVector`](crate::Error::PartialVector) if `inputs` (or, for a matrix without columns,
+/// `out`) does not end at the end of a token, [`Length`](crate::Error::Length) if `out` has not a
+/// value for each token and row; `out` is then as it was.
 pub fn dense_product(
     team: &Team,
     matrix: &DenseMatrix,
@@ -57,18 +59,23 @@ pub(super) fn product_on(
 ) -> Result<()> {
     let (rows, columns) = (matrix.rows(), matrix.columns());
     let tokens = match columns {
-        0 => vectors("out", out, rows)?,
-        _ => vectors("inputs", inputs, columns)?,
+        0 => require_rows("out", rows, out.len())?,
+        _ => require_rows("inputs", columns, inputs.len())?,
     };
     require_length("out", tokens.saturating_mul(rows), out.len())?;
     let inputs = DenseInputs::new(team, cpu, &[matrix.format()], inputs, tokens, columns)?;
-    let out = Disjoint::new(out);
+    let output = Output {
+        values: Disjoint::new(out),
+        stride: rows,
+        offset: 0,
+        bias: None,
+    };
     let task_tiles = task_tiles(team, matrix.tiles(), tokens);
     team.run(matrix.tiles().div_ceil(task_tiles), |task| {
         let first = task * task_tiles;
         let tiles = first..matrix.tiles().min(first + task_tiles);
         // SAFETY: each tile's rows are written by one task.
-        unsafe { matrix.tile_product(cpu, tiles, &inputs, &out, rows, 0) };
+        unsafe { matrix.tile_product(cpu, tiles, &inputs, output) };
     });
     Ok(())
 }
@@ -82,55 +89,35 @@ fn task_tiles(team: &Team, tiles: usize, tokens: usize) -> usize {
     share.next_multiple_of(2).clamp(2, MANY_TASK_TILES)
 }
 
-/// Whole vectors in `values`; where they have no components, there is none.
-fn vectors(argument: &'static str, values: &[f32], dimension: usize) -> Result<usize> {
-    match values.len().checked_rem(dimension) {
-        Some(0) => Ok(values.len() / dimension),
-        None if values.is_empty() => Ok(0),
-        _ => Err(Error::PartialVector {
-            argument,
-            dimension,
-            received: values.len(),
-        }),
-    }
-}
-
 /// Some tiles of a matrix against all tokens.
 pub(super) struct Task<'task> {
     pub(super) matrix: &'task DenseMatrix,
     pub(super) tiles: Range<usize>,
     pub(super) inputs: &'task DenseInputs<'task>,
-    out: &'task Disjoint<'task, f32>,
-    out_stride: usize,
-    out_offset: usize,
+    output: Output<'task>,
 }
 
 impl DenseMatrix {
-    /// Writes the products of some tiles with every token: that of `row` to
-    /// `out[token * out_stride + out_offset + row]`, for those rows of the tiles that the matrix
-    /// has. Meant for the tasks of a region; panics if the matrix has no such tiles, the inputs have
-    /// not as many columns as it, or `out` ends before.
+    /// Writes the products of some tiles with every token, for those rows of the tiles that the
+    /// matrix has. Meant for the tasks of a region; panics if the matrix has no such tiles, the
+    /// inputs have not as many columns as it, or the output or its bias ends before.
     ///
     /// # Safety
     ///
-    /// While it runs, nobody else uses these values of `out`.
+    /// While it runs, nobody else uses the outputs of these rows.
     pub(crate) unsafe fn tile_product(
         &self,
         cpu: Supported,
         tiles: Range<usize>,
         inputs: &DenseInputs<'_>,
-        out: &Disjoint<'_, f32>,
-        out_stride: usize,
-        out_offset: usize,
+        output: Output<'_>,
     ) {
         assert!(tiles.end <= self.tiles() && inputs.columns() == self.columns());
         let task = Task {
             matrix: self,
             tiles,
             inputs,
-            out,
-            out_stride,
-            out_offset,
+            output,
         };
         #[cfg(target_arch = "x86_64")]
         if let Supported::Avx512(proof) = cpu
@@ -187,12 +174,18 @@ impl<'task> Task<'task> {
         tile: usize,
         vectors: usize,
     ) -> &'task mut [f32] {
-        let row = tile * TILE;
-        let rows = (self.matrix.rows() - row).min(vectors * S::LANES);
-        let at = token * self.out_stride + self.out_offset + row;
+        let (first, count) = self.rows::<S>(tile, vectors);
         // SAFETY: whoever called `tile_product` promised that nobody else uses the outputs of the
         // task's tiles, and the caller that this task does not either.
-        unsafe { self.out.part(at, rows) }
+        unsafe { self.output.rows(token, first, count) }
+    }
+
+    /// The first and the number of the rows that `vectors` vectors from `tile` on have, padding left
+    /// out.
+    #[inline(always)]
+    fn rows<S: Simd>(&self, tile: usize, vectors: usize) -> (usize, usize) {
+        let first = tile * TILE;
+        (first, (self.matrix.rows() - first).min(vectors * S::LANES))
     }
 
     /// Stores the outputs of a token.
@@ -227,16 +220,32 @@ impl<'task> Task<'task> {
         tile: usize,
     ) -> [S::F32; V] {
         // SAFETY: the walks over tiles stay in the task's, and this slice ends with the function.
-        let outputs = unsafe { self.outputs::<S>(token, tile, V) };
-        let mut sums = [simd.zero(); V];
-        for (v, sum) in sums.iter_mut().enumerate() {
-            *sum = match outputs.get(v * S::LANES..) {
-                // SAFETY: there are LANES values.
-                Some(stored) if stored.len() >= S::LANES => unsafe { simd.load(stored.as_ptr()) },
-                Some(stored) => simd.load_first(stored),
-                None => simd.zero(),
-            };
-        }
-        sums
+        vectors(simd, unsafe { self.outputs::<S>(token, tile, V) })
     }
+
+    /// What the sums of `V` vectors of outputs from `tile` on start from, for every token: the bias,
+    /// or zero.
+    #[inline(always)]
+    pub(super) fn start<S: Simd, const V: usize>(&self, simd: S, tile: usize) -> [S::F32; V] {
+        let (first, count) = self.rows::<S>(tile, V);
+        match self.output.bias(first, count) {
+            Some(bias) => vectors(simd, bias),
+            None => [simd.zero(); V],
+        }
+    }
+}
+
+/// At most `V` vectors of values, filled up with zeros.
+#[inline(always)]
+fn vectors<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::F32; V] {
+    let mut vectors = [simd.zero(); V];
+    for (v, vector) in vectors.iter_mut().enumerate() {
+        *vector = match values.get(v * S::LANES..) {
+            // SAFETY: there are LANES values.
+            Some(values) if values.len() >= S::LANES => unsafe { simd.load(values.as_ptr()) },
+            Some(values) => simd.load_first(values),
+            None => simd.zero(),
+        };
+    }
+    vectors
 }

@@ -5,8 +5,10 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::product::product_on;
 use super::*;
+use crate::Error;
 use crate::disjoint::Disjoint;
 use crate::isa::{Isa, Supported};
+use crate::output::Output;
 use crate::team::Team;
 
 const SHAPES: [(usize, usize); 9] = [
@@ -48,6 +50,29 @@ fn rounds_inputs(cpu: Supported, format: DenseFormat, tokens: usize) -> bool {
     prepared.are_rounded()
 }
 
+/// The product with a bias, as one task.
+fn product_with_bias(
+    cpu: Supported,
+    matrix: &DenseMatrix,
+    inputs: &[f32],
+    tokens: usize,
+    bias: &[f32],
+) -> Vec<f32> {
+    let (team, formats) = (Team::alone(), [matrix.format()]);
+    let columns = matrix.columns();
+    let prepared = DenseInputs::new(&team, cpu, &formats, inputs, tokens, columns).unwrap();
+    let mut out = vec![f32::NAN; tokens * matrix.rows()];
+    let output = Output {
+        values: Disjoint::new(&mut out),
+        stride: matrix.rows(),
+        offset: 0,
+        bias: Some(bias),
+    };
+    // SAFETY: nobody else uses the output.
+    unsafe { matrix.tile_product(cpu, 0..matrix.tiles(), &prepared, output) };
+    out
+}
+
 fn product(cpu: Supported, matrix: &DenseMatrix, inputs: &[f32], tokens: usize) -> Vec<f32> {
     // What is not written stays NaN, which equals nothing.
     let mut out = vec![f32::NAN; tokens * matrix.rows()];
@@ -55,30 +80,53 @@ fn product(cpu: Supported, matrix: &DenseMatrix, inputs: &[f32], tokens: usize) 
     out
 }
 
+/// The inner products in f64, token after token, and the sums of the absolute products.
+fn truth(
+    format: DenseFormat,
+    (weights, inputs, columns): (&[f32], &[f32], usize),
+) -> Vec<(f64, f64)> {
+    let tokens = inputs.chunks_exact(columns);
+    let pairs = tokens.flat_map(|input| weights.chunks_exact(columns).map(move |row| (row, input)));
+    pairs
+        .map(|(row, input)| {
+            let products = row
+                .iter()
+                .zip(input)
+                .map(|(weight, input)| f64::from(rounded(format, *weight)) * f64::from(*input));
+            products.fold((0.0, 0.0), |(truth, size), product| {
+                (truth + product, size + product.abs())
+            })
+        })
+        .collect()
+}
+
 /// Fails unless each value is the inner product, but for `tolerance` times the sum of the absolute
 /// products.
 fn require_near(
     context: &str,
     format: DenseFormat,
-    (weights, inputs, columns): (&[f32], &[f32], usize),
+    case: (&[f32], &[f32], usize),
     found: &[f32],
     tolerance: f64,
 ) {
-    let rows = weights.len() / columns;
-    for (at, found) in found.iter().enumerate() {
-        let (token, row) = (at / rows, at % rows);
-        let products = (0..columns).map(|column| {
-            let weight = rounded(format, weights[row * columns + column]);
-            f64::from(weight) * f64::from(inputs[token * columns + column])
-        });
-        let (truth, size) = products.fold((0.0, 0.0), |(truth, size), product| {
-            (truth + product, size + product.abs())
-        });
+    let truths = truth(format, case);
+    assert_eq!(found.len(), truths.len(), "{context}");
+    for (at, (found, (truth, size))) in found.iter().zip(truths).enumerate() {
         let error = (f64::from(*found) - truth).abs();
         assert!(
             error <= tolerance * size,
-            "{context}, token {token}, row {row}: {found}, not {truth}"
+            "{context}, {at}: {found}, not {truth}"
         );
+    }
+}
+
+/// Each step of a sum rounds by 2^-24 of it and (without a fused multiply-add) of its product;
+/// bfloat16 rounds an input by 2^-8 of it.
+fn tolerance(cpu: Supported, format: DenseFormat, tokens: usize, columns: usize) -> f64 {
+    let steps = 2.0 * (columns as f64 + 1.0) * 2f64.powi(-24);
+    match rounds_inputs(cpu, format, tokens) {
+        true => steps + 2f64.powi(-8),
+        false => steps,
     }
 }
 
@@ -92,17 +140,55 @@ fn products_are_near_the_truth_in_every_shape() {
             for (cpu, tokens) in tiers().flat_map(|cpu| TOKENS.map(|tokens| (cpu, tokens))) {
                 let inputs = random(tokens * columns, 2);
                 let found = product(cpu, &matrix, &inputs, tokens);
-                // Each step of a sum rounds by 2^-24 of it and (without a fused multiply-add) of its
-                // product; bfloat16 rounds an input by 2^-8 of it.
-                let steps = 2.0 * (columns as f64 + 1.0) * 2f64.powi(-24);
-                let input = match rounds_inputs(cpu, format, tokens) {
-                    true => 2f64.powi(-8),
-                    false => 0.0,
-                };
                 let context = format!("{cpu:?} {format:?} {rows}x{columns}");
                 let case = (&weights[..], &inputs[..], columns);
-                require_near(&context, format, case, &found, steps + input);
+                let most = tolerance(cpu, format, tokens, columns);
+                require_near(&context, format, case, &found, most);
             }
+        }
+    }
+}
+
+#[test]
+fn a_bias_is_added_once_to_every_row_of_every_token() {
+    let team = Team::alone();
+    // The last shape is more than one panel of columns of any format.
+    for (rows, columns) in [(1, 1), (17, 33), (64, 40), (51, 1603)] {
+        let weights = random(rows * columns, 16);
+        let bias: Vec<f32> = random(rows, 17).iter().map(|value| 9.0 * value).collect();
+        for format in DenseFormat::ALL {
+            let matrix = DenseMatrix::from_f32(&team, format, &weights, rows, columns).unwrap();
+            for (cpu, tokens) in tiers().flat_map(|cpu| [1, 2, 5, 13, 40].map(|n| (cpu, n))) {
+                let inputs = random(tokens * columns, 18);
+                let found = product_with_bias(cpu, &matrix, &inputs, tokens, &bias);
+                let truths = truth(format, (&weights, &inputs, columns));
+                assert_eq!(found.len(), truths.len());
+                let most = tolerance(cpu, format, tokens, columns);
+                for (at, (found, (truth, size))) in found.iter().zip(truths).enumerate() {
+                    let bias = f64::from(bias[at % rows]);
+                    let error = (f64::from(*found) - (truth + bias)).abs();
+                    assert!(
+                        error <= most * (size + bias.abs()),
+                        "{cpu:?} {format:?} {rows}x{columns}, {tokens} tokens, {at}"
+                    );
+                }
+                if !rounds_inputs(cpu, format, tokens) {
+                    let first = product_with_bias(cpu, &matrix, &inputs[..columns], 1, &bias);
+                    assert_eq!(first, found[..rows], "{cpu:?} {format:?} {tokens} tokens");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_matrix_without_columns_gives_its_bias() {
+    let bias = random(18, 19);
+    for format in DenseFormat::ALL {
+        let matrix = DenseMatrix::from_f32(&Team::alone(), format, &[], 18, 0).unwrap();
+        for (cpu, tokens) in tiers().flat_map(|cpu| [1, 7].map(|tokens| (cpu, tokens))) {
+            let found = product_with_bias(cpu, &matrix, &[], tokens, &bias);
+            assert_eq!(found, bias.repeat(tokens), "{cpu:?} {format:?}");
         }
     }
 }
@@ -144,9 +230,14 @@ fn bfloat16_is_widened_where_the_inputs_have_not_been_rounded() {
         let prepared = DenseInputs::new(&team, cpu, &[], &inputs, tokens, columns).unwrap();
         assert!(!prepared.are_rounded());
         let mut found = vec![f32::NAN; tokens * rows];
-        let out = Disjoint::new(&mut found);
+        let output = Output {
+            values: Disjoint::new(&mut found),
+            stride: rows,
+            offset: 0,
+            bias: None,
+        };
         // SAFETY: nobody else uses the output.
-        unsafe { matrix.tile_product(cpu, 0..matrix.tiles(), &prepared, &out, rows, 0) };
+        unsafe { matrix.tile_product(cpu, 0..matrix.tiles(), &prepared, output) };
         let steps = 2.0 * (columns as f64 + 1.0) * 2f64.powi(-24);
         let case = (&weights[..], &inputs[..], columns);
         require_near(&format!("{cpu:?}"), format, case, &found, steps);
@@ -382,11 +473,14 @@ fn a_task_writes_its_rows_and_nothing_else() {
                 DenseInputs::new(&team, cpu, &[format], &inputs, tokens, columns).unwrap();
             for tiles in [0..0, 0..1, 1..2, 2..3, 0..2, 1..3, 0..3] {
                 let mut found = vec![9.0; tokens * stride];
-                let out = Disjoint::new(&mut found);
+                let output = Output {
+                    values: Disjoint::new(&mut found),
+                    stride,
+                    offset,
+                    bias: None,
+                };
                 // SAFETY: nobody else uses the output.
-                unsafe {
-                    matrix.tile_product(cpu, tiles.clone(), &prepared, &out, stride, offset);
-                }
+                unsafe { matrix.tile_product(cpu, tiles.clone(), &prepared, output) };
                 for (at, found) in found.into_iter().enumerate() {
                     let row = (at % stride).checked_sub(offset).filter(|row| *row < rows);
                     let expected = match row {

@@ -2,12 +2,16 @@
 //!
 //! Queries, keys and values share an input, and so do the two halves of a gated feed-forward: one
 //! [`Linear`] holds all matrices of such a group, rounds the input once and shares all their tiles
-//! out in one region of the team. Their outputs lie side by side.
+//! out in one region of the team. Their outputs lie side by side, and so do their biases, which are
+//! added where the outputs are stored.
 
-use crate::dense::{DenseFormat, DenseInputs, DenseMatrix};
+use std::ops::Range;
+
+use crate::dense::{DenseFormat, DenseInputs, DenseMatrix, FEW};
 use crate::disjoint::Disjoint;
 use crate::isa::Supported;
-use crate::quantised::{Output, QuantisedMatrix, QuantisedRows};
+use crate::output::Output;
+use crate::quantised::{QuantisedMatrix, QuantisedRows};
 use crate::shape::{require_length, require_rows};
 use crate::{Result, Team};
 
@@ -18,8 +22,6 @@ mod tests;
 const TASK_BYTES: usize = 16 * 1024;
 /// Tiles of a task with many tokens: enough to use inputs that have come into the cache again.
 const MANY_TOKENS_TILES: usize = 8;
-/// Up to so many tokens a product waits for its weights.
-const FEW_TOKENS: usize = 4;
 
 /// A matrix of any kind.
 #[derive(Debug)]
@@ -60,7 +62,8 @@ impl Matrix {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`](crate::Error::OutOfRange) if there is no such row, [`Error::Length`](crate::Error::Length) if `out` is not a row long.
+    /// [`OutOfRange`](crate::Error::OutOfRange) if there is no such row,
+    /// [`Length`](crate::Error::Length) if `out` is not a row long.
     pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
         match self {
             Self::Quantised(matrix) => matrix.row(row, out),
@@ -81,7 +84,7 @@ impl Matrix {
         let worth = TASK_BYTES.div_ceil(tile.max(1));
         match self {
             Self::Quantised(_) => worth.next_multiple_of(2),
-            Self::Dense(_) if tokens <= FEW_TOKENS => worth.next_multiple_of(4),
+            Self::Dense(_) if tokens <= FEW => worth.next_multiple_of(4),
             Self::Dense(_) => MANY_TOKENS_TILES,
         }
     }
@@ -99,20 +102,23 @@ impl From<DenseMatrix> for Matrix {
     }
 }
 
-/// One or more linear maps of one input.
+/// One or more linear maps of one input, with a bias or without.
 #[derive(Debug)]
 pub struct Linear {
     matrices: Vec<Matrix>,
+    /// A value for each output of all maps together.
+    bias: Option<Vec<f32>>,
     rows: usize,
     columns: usize,
     dense_formats: Vec<DenseFormat>,
 }
 
 /// Some neighbouring tiles of one matrix.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Task {
     matrix: usize,
-    tiles: std::ops::Range<usize>,
+    tiles: Range<usize>,
+    /// The first of the matrix's outputs among those of all.
     offset: usize,
 }
 
@@ -121,7 +127,7 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`](crate::Error::Length) if they have different numbers of columns.
+    /// [`Length`](crate::Error::Length) if they have different numbers of columns.
     pub fn new(matrices: Vec<Matrix>) -> Result<Self> {
         let columns = matrices.first().map_or(0, Matrix::columns);
         for matrix in &matrices {
@@ -131,7 +137,21 @@ impl Linear {
             rows: matrices.iter().map(Matrix::rows).sum(),
             columns,
             dense_formats: matrices.iter().filter_map(dense_format).collect(),
+            bias: None,
             matrices,
+        })
+    }
+
+    /// The maps with a bias, in place of any before: a value for each output of all maps together.
+    ///
+    /// # Errors
+    ///
+    /// [`Length`](crate::Error::Length) if there are more or fewer values.
+    pub fn with_bias(self, bias: Vec<f32>) -> Result<Self> {
+        require_length("bias", self.rows, bias.len())?;
+        Ok(Self {
+            bias: Some(bias),
+            ..self
         })
     }
 
@@ -159,8 +179,9 @@ impl Linear {
     ///
     /// # Errors
     ///
-    /// [`Error::PartialVector`](crate::Error::PartialVector) if `input` is no whole rows, [`Error::Length`](crate::Error::Length) if `out` has another
-    /// length than that many outputs; `out` is then as it was.
+    /// [`PartialVector`](crate::Error::PartialVector) if `input` is no whole rows,
+    /// [`Length`](crate::Error::Length) if `out` has another length than that many outputs; `out` is
+    /// then as it was.
     pub fn forward(
         &self,
         team: &Team,
@@ -184,39 +205,44 @@ impl Linear {
         if tokens == 0 {
             return Ok(());
         }
-        if self.has(|matrix| matches!(matrix, Matrix::Quantised(_))) {
+        if self.has_quantised() {
             scratch.fill_on(cpu, team, input, self.columns)?;
         }
         let dense = DenseInputs::new(team, cpu, &self.dense_formats, input, tokens, self.columns)?;
         let tasks = self.tasks(tokens);
         let values = Disjoint::new(out);
-        team.run(tasks.len(), |task| {
-            let Task {
-                matrix,
-                tiles,
-                offset,
-            } = tasks[task].clone();
-            let output = Output {
-                values,
-                stride: self.rows,
-                offset,
-            };
-            match &self.matrices[matrix] {
+        team.run(tasks.len(), |number| {
+            let task = &tasks[number];
+            let (tiles, output) = (task.tiles.clone(), self.output(values, task));
+            match &self.matrices[task.matrix] {
                 // SAFETY: each task has its own tiles, and each tile its own outputs.
                 Matrix::Quantised(matrix) => unsafe {
                     matrix.tile_product(cpu, tiles, scratch, output);
                 },
                 // SAFETY: as above.
                 Matrix::Dense(matrix) => unsafe {
-                    matrix.tile_product(cpu, tiles, &dense, &values, self.rows, offset);
+                    matrix.tile_product(cpu, tiles, &dense, output);
                 },
             }
         });
         Ok(())
     }
 
-    fn has(&self, test: impl Fn(&Matrix) -> bool) -> bool {
-        self.matrices.iter().any(test)
+    fn has_quantised(&self) -> bool {
+        let mut matrices = self.matrices.iter();
+        matrices.any(|matrix| matches!(matrix, Matrix::Quantised(_)))
+    }
+
+    /// Where the outputs of a task's matrix go, with its part of the bias.
+    fn output<'out>(&'out self, values: Disjoint<'out, f32>, task: &Task) -> Output<'out> {
+        let rows = self.matrices[task.matrix].rows();
+        let bias = self.bias.as_deref();
+        Output {
+            values,
+            stride: self.rows,
+            offset: task.offset,
+            bias: bias.map(|bias| &bias[task.offset..task.offset + rows]),
+        }
     }
 
     fn tasks(&self, tokens: usize) -> Vec<Task> {

@@ -27,5 +27,4 @@ mod tier;
 
 pub use format::BlockFormat;
 pub use matrix::QuantisedMatrix;
-pub(crate) use product::Output;
 pub use rows::QuantisedRows;

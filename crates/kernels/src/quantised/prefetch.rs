@@ -6,9 +6,9 @@
 
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
-use super::layout::{Layout, Tile, tile_bytes};
+use crate::aligned::LINE;
 
-const LINE: usize = 64;
+use super::layout::{Layout, Tile, tile_bytes};
 
 /// While a block of a tile of so many is read, asks for as many bytes of the next tile.
 #[inline(always)]

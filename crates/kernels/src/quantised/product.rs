@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::disjoint::Disjoint;
 use crate::isa::Supported;
+use crate::output::Output;
 use crate::simd::ScalarLanes;
 
 use super::layout::{Layout, TILE_ROWS};
@@ -15,37 +15,6 @@ use super::tier::{MOST_PANELS, MOST_TOKENS, Sums, Tier};
 
 /// Up to so many rows of activations the tiles are read as they lie; more are worth unpacking for.
 const FEW_ROWS: usize = 2;
-
-/// Where the outputs of a matrix go: row `t` of the activations and row `r` of the matrix meet at
-/// `t * stride + offset + r`.
-#[derive(Clone, Copy)]
-pub(crate) struct Output<'out> {
-    pub(crate) values: Disjoint<'out, f32>,
-    pub(crate) stride: usize,
-    pub(crate) offset: usize,
-}
-
-impl Output<'_> {
-    /// Stores the sums of a tile that are of real rows.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else writes these outputs at the same time.
-    unsafe fn store(&self, token: usize, tile: usize, rows: usize, sums: &Sums) {
-        let first = tile * TILE_ROWS;
-        let count = TILE_ROWS.min(rows - first);
-        // SAFETY: passed on to the caller.
-        let part = unsafe {
-            self.values
-                .part(token * self.stride + self.offset + first, count)
-        };
-        match part.first_chunk_mut() {
-            // A copy of a length that the compiler knows is one store.
-            Some(whole) => *whole = *sums,
-            None => part.copy_from_slice(&sums[..count]),
-        }
-    }
-}
 
 impl QuantisedMatrix {
     /// Multiplies all rows of activations with some tiles.
@@ -90,7 +59,7 @@ unsafe fn run<L: Layout, T: Tier>(
             for token in 0..inputs.count() {
                 let sums = tier.vector::<L>(matrix.tile::<L>(tile), inputs.row(token));
                 // SAFETY: passed on to the caller.
-                unsafe { output.store(token, tile, matrix.rows(), &sums) };
+                unsafe { store(&output, token, tile, matrix.rows(), &sums) };
             }
         }
         return;
@@ -185,11 +154,40 @@ impl<const P: usize> Product<'_, P> {
         for (n, sums) in tier.panels::<L, P, N>(self.panels, rows).iter().enumerate() {
             for (p, sums) in sums.iter().enumerate() {
                 // SAFETY: passed on to the caller.
-                unsafe {
-                    self.output
-                        .store(token + n, self.first + p, self.rows, sums)
-                };
+                unsafe { store(&self.output, token + n, self.first + p, self.rows, sums) };
             }
         }
     }
+}
+
+/// Stores those sums of a tile that are of real rows, with their bias. All products come through
+/// here, so that it is added at the same point of each.
+///
+/// # Safety
+///
+/// Nobody else uses these outputs at the same time.
+unsafe fn store(output: &Output<'_>, token: usize, tile: usize, rows: usize, sums: &Sums) {
+    let first = tile * TILE_ROWS;
+    let count = TILE_ROWS.min(rows - first);
+    let sums = match output.bias(first, count) {
+        Some(bias) => biased(sums, bias),
+        None => *sums,
+    };
+    // SAFETY: passed on to the caller.
+    let stored = unsafe { output.rows(token, first, count) };
+    match stored.first_chunk_mut() {
+        // A copy of a length that the compiler knows is one store.
+        Some(whole) => *whole = sums,
+        None => stored.copy_from_slice(&sums[..count]),
+    }
+}
+
+/// The sums with their bias, which may end before them.
+fn biased(sums: &Sums, bias: &[f32]) -> Sums {
+    let mut padded = [0.0; TILE_ROWS];
+    match bias.first_chunk() {
+        Some(whole) => padded = *whole,
+        None => padded[..bias.len()].copy_from_slice(bias),
+    }
+    std::array::from_fn(|row| sums[row] + padded[row])
 }

@@ -8,6 +8,7 @@ use super::layout::{BLOCK, TILE_ROWS};
 use super::*;
 use crate::disjoint::Disjoint;
 use crate::isa::{Isa, Supported};
+use crate::output::Output;
 use crate::{Error, Team};
 
 /// Random blocks of a format, with scales that are numbers.
@@ -44,6 +45,15 @@ fn tiers() -> impl Iterator<Item = Supported> {
 }
 
 fn product(cpu: Supported, matrix: &QuantisedMatrix, values: &[f32]) -> Vec<f32> {
+    product_with(cpu, matrix, values, None)
+}
+
+fn product_with(
+    cpu: Supported,
+    matrix: &QuantisedMatrix,
+    values: &[f32],
+    bias: Option<&[f32]>,
+) -> Vec<f32> {
     let mut rows = QuantisedRows::new();
     rows.fill_on(cpu, &Team::alone(), values, matrix.columns())
         .unwrap();
@@ -52,6 +62,7 @@ fn product(cpu: Supported, matrix: &QuantisedMatrix, values: &[f32]) -> Vec<f32>
         values: Disjoint::new(&mut out),
         stride: matrix.rows(),
         offset: 0,
+        bias,
     };
     // SAFETY: nobody else has `out`.
     unsafe { matrix.tile_product(cpu, 0..matrix.tile_count(), &rows, output) };
@@ -123,6 +134,36 @@ fn every_format_and_tier_agrees_with_f64() {
             let matrix = matrix(format, rows, columns, &mut random);
             let values = random_values(tokens * columns, &mut random);
             check_all_tiers(&matrix, &values);
+        }
+    }
+}
+
+#[test]
+fn a_bias_is_added_to_every_row_of_every_token() {
+    let mut random = StdRng::seed_from_u64(11);
+    let columns = 512;
+    for format in BlockFormat::ALL {
+        for (rows, tokens) in [1, 17, 32, 51]
+            .into_iter()
+            .flat_map(|rows| [1, 2, 5, 13, 40].map(|tokens| (rows, tokens)))
+        {
+            let matrix = matrix(format, rows, columns, &mut random);
+            let values = random_values(tokens * columns, &mut random);
+            let bias = random_values(rows, &mut random);
+            let truth = truth(&matrix, &values);
+            for cpu in tiers() {
+                let found = product_with(cpu, &matrix, &values, Some(&bias));
+                assert_eq!(found.len(), truth.len());
+                for (at, (found, (sum, magnitude))) in found.iter().zip(&truth).enumerate() {
+                    let bias = f64::from(bias[at % rows]);
+                    let error = (f64::from(*found) - (sum + bias)).abs();
+                    let most = 1e-5 * (magnitude + bias.abs()) + 1e-6;
+                    assert!(error <= most, "{cpu:?} {format:?} {rows} {tokens}: {at}");
+                }
+                let last = &values[(tokens - 1) * columns..];
+                let alone = product_with(cpu, &matrix, last, Some(&bias));
+                assert_eq!(alone, found[(tokens - 1) * rows..], "{cpu:?} {format:?}");
+            }
         }
     }
 }
