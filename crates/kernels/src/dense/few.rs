@@ -52,7 +52,7 @@ fn group<S: Simd, E: Element, const V: usize, const T: usize>(
 ) {
     let mut inputs = [std::ptr::null(); T];
     for (token, inputs) in inputs.iter_mut().enumerate() {
-        *inputs = task.inputs.token_for(task.matrix.format(), token).as_ptr();
+        *inputs = task.inputs.token(token).as_ptr();
     }
     let weights = task.weights::<S, E, V>(tile);
     let sums = [task.start(simd, tile); T];

@@ -34,7 +34,7 @@ const TASKS_PER_THREAD: usize = 4;
 /// with the token's inputs, which follow each other in `inputs`.
 ///
 /// The sums are f32. Where the processor has bfloat16 instructions, a product of a bfloat16 matrix
-/// rounds the inputs to bfloat16, and with more than a few tokens takes denormal numbers for zero.
+/// rounds the inputs to bfloat16 and takes denormal numbers for zero.
 ///
 /// # Errors
 ///
