@@ -182,13 +182,12 @@ unsafe fn block<S: Simd, P: Panel<S>, const V: usize, const T: usize>(
     first: usize,
 ) {
     let mut inputs = [std::ptr::null(); T];
-    let mut sums = [[simd.zero(); V]; T];
+    let mut sums = [task.start(simd, tile); T];
     for t in 0..T {
         inputs[t] = panel.inputs(task.inputs, first + t, columns.start);
-        sums[t] = match columns.start {
-            0 => task.start(simd, tile),
-            _ => task.load(simd, first + t, tile),
-        };
+        if columns.start > 0 {
+            sums[t] = task.load(simd, first + t, tile);
+        }
     }
     // SAFETY: the caller promises the weights; the inputs begin at the same column.
     let sums = unsafe { panel.accumulate(simd, weights, inputs, columns.len(), sums) };
