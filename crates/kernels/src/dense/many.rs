@@ -182,12 +182,10 @@ unsafe fn block<S: Simd, P: Panel<S>, const V: usize, const T: usize>(
     first: usize,
 ) {
     let mut inputs = [std::ptr::null(); T];
-    let mut sums = [task.start(simd, tile); T];
+    let mut sums = [[simd.zero(); V]; T];
     for t in 0..T {
         inputs[t] = panel.inputs(task.inputs, first + t, columns.start);
-        if columns.start > 0 {
-            sums[t] = task.load(simd, first + t, tile);
-        }
+        sums[t] = task.start(simd, first + t, tile, columns.start);
     }
     // SAFETY: the caller promises the weights; the inputs begin at the same column.
     let sums = unsafe { panel.accumulate(simd, weights, inputs, columns.len(), sums) };
