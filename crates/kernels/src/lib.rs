@@ -25,9 +25,7 @@ mod shape;
 mod simd;
 mod team;
 
-pub use activation::{
-    add_rows_gelu, gelu, gelu_tanh, gelu_tanh_product, relu, silu_product, softmax,
-};
+pub use activation::{gelu, gelu_tanh, gelu_tanh_product, relu, silu_product, softmax};
 pub use attention::{KeyValueCache, Rows, causal_attention, segment_attention};
 pub use dense::{DenseFormat, DenseMatrix, dense_product};
 pub use distance::{
@@ -37,7 +35,7 @@ pub use distance::{
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, Isa, IsaProblem, IsaSelection, isa_selection};
 pub use linear::{Linear, Matrix};
-pub use norm::{add, add_rows, layer_norm, rms_norm};
+pub use norm::{add, layer_norm, rms_norm};
 pub use peak::{integer_rate, multiply_add_rate, read_bandwidth};
 pub use quantised::{BlockFormat, QuantisedMatrix, QuantisedRows};
 pub use rotary::{HeadRows, RotaryLayout, rotate};

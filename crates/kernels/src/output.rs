@@ -1,7 +1,7 @@
-//! Where the products of a matrix go, and what is added to them on the way.
+//! Where the products of a matrix go, and what their sums start from.
 //!
 //! Several matrices of one input fill one output side by side, and tasks fill it tile by tile. A
-//! bias goes in with the product, so that no second pass over the outputs is needed for it.
+//! bias is where the sums start, so that no second pass over the outputs is needed for it.
 
 use crate::disjoint::Disjoint;
 
@@ -12,7 +12,7 @@ pub(crate) struct Output<'out> {
     pub(crate) values: Disjoint<'out, f32>,
     pub(crate) stride: usize,
     pub(crate) offset: usize,
-    /// What is added to the products, a value for each row of the matrix.
+    /// What the sums start from, a value for each row of the matrix; zero if there is none.
     pub(crate) bias: Option<&'out [f32]>,
 }
 

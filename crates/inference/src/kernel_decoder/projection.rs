@@ -1,6 +1,6 @@
 //! Linear maps that share an input, with their biases.
 
-use longtrainer_kernels::{Linear, QuantisedRows, Team, add_rows};
+use longtrainer_kernels::{Linear, QuantisedRows, Team};
 
 use crate::Result;
 use crate::decoder::Weights;
@@ -10,7 +10,6 @@ use crate::error::ComputeError;
 #[derive(Debug)]
 pub(super) struct Projection {
     linear: Linear,
-    bias: Option<Vec<f32>>,
 }
 
 impl Projection {
@@ -27,13 +26,16 @@ impl Projection {
         });
         let matrices = matrices.collect::<Result<_>>()?;
         let first = parts.first().map_or("", |(name, _)| name);
-        Ok(Self {
-            linear: Linear::new(matrices).map_err(|error| weights.failed(first, &error))?,
-            bias: weights.joined_bias_values(parts)?,
-        })
+        let failed = |error: longtrainer_kernels::Error| weights.failed(first, &error);
+        let linear = Linear::new(matrices).map_err(failed)?;
+        let linear = match weights.joined_bias_values(parts)? {
+            Some(bias) => linear.with_bias(bias).map_err(failed)?,
+            None => linear,
+        };
+        Ok(Self { linear })
     }
 
-    /// (tokens, inputs) -> (tokens, outputs)
+    /// (tokens, inputs) -> (tokens, outputs), with the bias.
     pub(super) fn forward(
         &self,
         team: &Team,
@@ -43,11 +45,7 @@ impl Projection {
     ) -> Result<(), ComputeError> {
         let tokens = input.len() / self.linear.columns();
         out.resize(tokens * self.linear.rows(), 0.0);
-        self.linear.forward(team, input, rows, out)?;
-        if let Some(bias) = &self.bias {
-            add_rows(out, bias)?;
-        }
-        Ok(())
+        Ok(self.linear.forward(team, input, rows, out)?)
     }
 
     /// Memory of the matrices.

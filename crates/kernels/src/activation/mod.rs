@@ -12,5 +12,5 @@ mod softmax;
 mod tests;
 
 pub use gated::{gelu_tanh_product, silu_product};
-pub use pointwise::{add_rows_gelu, gelu, gelu_tanh, relu};
+pub use pointwise::{gelu, gelu_tanh, relu};
 pub use softmax::softmax;

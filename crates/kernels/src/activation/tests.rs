@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::gated::{gelu_tanh_product_on, silu_product_on};
-use super::pointwise::{add_rows_gelu_on, gelu_on, gelu_tanh_on, relu_on};
+use super::pointwise::{gelu_on, gelu_tanh_on, relu_on};
 use super::softmax::softmax_on;
 use crate::isa::{Isa, Supported};
 
@@ -143,21 +143,6 @@ fn gated_products_are_near_the_truth_on_every_tier() {
 }
 
 #[test]
-fn a_fused_bias_and_gelu_equal_the_two_steps() {
-    for width in WIDTHS {
-        let (values, bias) = (random(2, 3 * width, 4.0), random(3, width, 1.0));
-        for cpu in tiers() {
-            let mut found = values.clone();
-            add_rows_gelu_on(cpu, &mut found, &bias).unwrap();
-            let biased = values.iter().zip(bias.iter().cycle());
-            let mut expected: Vec<f32> = biased.map(|(x, bias)| x + bias).collect();
-            gelu_on(cpu, &mut expected);
-            assert_eq!(found, expected, "{cpu:?}, width {width}");
-        }
-    }
-}
-
-#[test]
 fn softmax_is_near_the_truth_on_every_tier() {
     for width in WIDTHS {
         let mut values = random(4, 3 * width, 20.0);
@@ -194,6 +179,5 @@ fn nothing_to_do_is_no_error_and_misfits_are() {
     assert!(crate::softmax(&mut out, 0).is_err());
     assert!(crate::silu_product(&[1.0; 8], &mut out, 3).is_err());
     assert!(crate::silu_product(&[1.0; 7], &mut out, 4).is_err());
-    assert!(crate::add_rows_gelu(&mut out, &[]).is_err());
     assert_eq!(out, [9.0; 4], "a refused call changes nothing");
 }

@@ -55,7 +55,10 @@ fn group<S: Simd, E: Element, const V: usize, const T: usize>(
         *inputs = task.inputs.token(token).as_ptr();
     }
     let weights = task.weights::<S, E, V>(tile);
-    let sums = [task.start(simd, tile); T];
+    let mut sums = [[simd.zero(); V]; T];
+    for (token, sums) in sums.iter_mut().enumerate() {
+        *sums = task.start(simd, token, tile, 0);
+    }
     // SAFETY: each token has a value for each column, and the tiles have all columns, in whole
     // pairs where they lie in pairs.
     let sums =

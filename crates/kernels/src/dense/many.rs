@@ -185,10 +185,7 @@ unsafe fn block<S: Simd, P: Panel<S>, const V: usize, const T: usize>(
     let mut sums = [[simd.zero(); V]; T];
     for t in 0..T {
         inputs[t] = panel.inputs(task.inputs, first + t, columns.start);
-        sums[t] = match columns.start {
-            0 => task.start(simd, tile),
-            _ => task.load(simd, first + t, tile),
-        };
+        sums[t] = task.start(simd, first + t, tile, columns.start);
     }
     // SAFETY: the caller promises the weights; the inputs begin at the same column.
     let sums = unsafe { panel.accumulate(simd, weights, inputs, columns.len(), sums) };

@@ -211,25 +211,24 @@ impl<'task> Task<'task> {
         }
     }
 
-    /// The outputs of a token as stored so far; zero where there is padding.
+    /// What a token's sums in `V` vectors of outputs from `tile` on start from before `column`: the
+    /// outputs as stored so far, at first the bias, zero if there is none and where there is padding.
     #[inline(always)]
-    pub(super) fn load<S: Simd, const V: usize>(
+    pub(super) fn start<S: Simd, const V: usize>(
         &self,
         simd: S,
         token: usize,
         tile: usize,
+        column: usize,
     ) -> [S::F32; V] {
-        // SAFETY: the walks over tiles stay in the task's, and this slice ends with the function.
-        vectors(simd, unsafe { self.outputs::<S>(token, tile, V) })
-    }
-
-    /// What the sums of `V` vectors of outputs from `tile` on start from, for every token: the bias,
-    /// or zero.
-    #[inline(always)]
-    pub(super) fn start<S: Simd, const V: usize>(&self, simd: S, tile: usize) -> [S::F32; V] {
         let (first, count) = self.rows::<S>(tile, V);
-        match self.output.bias(first, count) {
-            Some(bias) => vectors(simd, bias),
+        let start = match column {
+            0 => self.output.bias(first, count),
+            // SAFETY: the walks over tiles stay in the task's, and this slice ends with the function.
+            _ => Some(&*unsafe { self.outputs::<S>(token, tile, V) }),
+        };
+        match start {
+            Some(start) => vectors(simd, start),
             None => [simd.zero(); V],
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Queries, keys and values share an input, and so do the two halves of a gated feed-forward: one
 //! [`Linear`] holds all matrices of such a group, rounds the input once and shares all their tiles
-//! out in one region of the team. Their outputs lie side by side, and so do their biases, which are
-//! added where the outputs are stored.
+//! out in one region of the team. Their outputs lie side by side, and so do their biases, from which
+//! the sums start.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Row normalisations and the sums that go with them in a transformer: RMS norm, layer norm, the
-//! residual and the bias.
+//! Row normalisations and the sum that goes with them in a transformer: RMS norm, layer norm and the
+//! residual.
 //!
 //! Everything here is one thread's work over a slice of whole rows; callers share the rows out.
 //! A row's result depends on that row only, so it does not matter how they are shared out. Sums of
@@ -12,6 +12,6 @@ mod rms;
 #[cfg(test)]
 mod tests;
 
-pub use add::{add, add_rows};
+pub use add::add;
 pub use layer::layer_norm;
 pub use rms::rms_norm;

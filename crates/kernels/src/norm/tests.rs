@@ -2,7 +2,7 @@
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use super::add::{add_on, add_rows_on};
+use super::add::add_on;
 use super::layer::layer_norm_on;
 use super::rms::rms_norm_on;
 use crate::Error;
@@ -103,15 +103,11 @@ fn layer_norm_is_near_the_truth_on_every_tier_even_far_from_zero() {
 #[test]
 fn sums_are_exact() {
     for width in WIDTHS {
-        let (values, other, bias) = (random(6, 3 * width), random(7, 3 * width), random(8, width));
+        let (values, other) = (random(6, 3 * width), random(7, 3 * width));
         for cpu in tiers() {
             let mut found = values.clone();
             add_on(cpu, &mut found, &other).unwrap();
             let expected = values.iter().zip(&other).map(|(a, b)| a + b);
-            assert_eq!(found, expected.collect::<Vec<_>>(), "{cpu:?}, {width}");
-            let mut found = values.clone();
-            add_rows_on(cpu, &mut found, &bias).unwrap();
-            let expected = values.iter().zip(bias.iter().cycle()).map(|(a, b)| a + b);
             assert_eq!(found, expected.collect::<Vec<_>>(), "{cpu:?}, {width}");
         }
     }
@@ -147,7 +143,7 @@ fn nothing_to_do_is_no_error_and_misfits_are() {
     assert_eq!(crate::rms_norm(&[], &[1.0; 3], EPSILON, &mut none), Ok(()));
     assert_eq!(crate::rms_norm(&[], &[], EPSILON, &mut none), Ok(()));
     assert_eq!(crate::layer_norm(&mut none, &[], &[], EPSILON), Ok(()));
-    assert_eq!(crate::add_rows(&mut none, &[]), Ok(()));
+    assert_eq!(crate::add(&mut none, &[]), Ok(()));
     assert_eq!(
         crate::rms_norm(&[1.0; 4], &[1.0; 3], EPSILON, &mut out),
         Err(Error::PartialVector {
@@ -168,6 +164,5 @@ fn nothing_to_do_is_no_error_and_misfits_are() {
     assert!(crate::rms_norm(&[1.0; 4], &[], EPSILON, &mut out).is_err());
     assert!(crate::layer_norm(&mut out, &[1.0; 2], &[1.0; 3], EPSILON).is_err());
     assert!(crate::layer_norm(&mut out, &[1.0; 3], &[1.0; 3], EPSILON).is_err());
-    assert!(crate::add_rows(&mut out, &[1.0; 3]).is_err());
     assert_eq!(out, [9.0; 4], "a refused call changes nothing");
 }

@@ -1,4 +1,4 @@
-//! Products with AVX2, in two halves of eight rows.
+//! Products with AVX2: a tile's 16 rows in two halves of eight.
 //!
 //! AVX2 multiplies unsigned with signed bytes and adds neighbours into 16-bit sums that saturate.
 //! Codes of up to 6 bits leave room for several such sums before they have to be widened: with
@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 
 use crate::isa::HasAvx2;
 
-use super::layout::{BLOCK, Layout, STEP_BYTES, STEPS, TILE_ROWS, Tile};
+use super::layout::{Layout, STEP_BYTES, STEPS, TILE_ROWS, Tile};
 use super::panel::PanelBlock;
 use super::prefetch::prefetch_after;
 use super::rows::RowBlock;
@@ -25,9 +25,9 @@ impl Tier for HasAvx2 {
     const TOKENS: usize = 3;
     const PANELS: usize = 1;
 
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock]) -> Sums {
+    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
         // SAFETY: the token exists only where the processor has these features.
-        unsafe { vector::<L>(tile, row) }
+        unsafe { vector::<L>(tile, row, start) }
     }
 
     fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]) {
@@ -40,12 +40,13 @@ impl Tier for HasAvx2 {
         self,
         panels: [&[PanelBlock]; P],
         rows: [&[RowBlock]; T],
+        starts: &[Sums; P],
     ) -> [[Sums; P]; T] {
         let mut sums = [[[0.0; TILE_ROWS]; P]; T];
         for (p, panel) in panels.into_iter().enumerate() {
             for half in 0..HALVES {
                 // SAFETY: as above.
-                let part = unsafe { half_panel::<L, T>(panel, half, rows) };
+                let part = unsafe { half_panel::<L, T>(panel, half, rows, &starts[p]) };
                 for (sums, part) in sums.iter_mut().zip(part) {
                     sums[p][half * HALF..(half + 1) * HALF].copy_from_slice(&part);
                 }
@@ -66,16 +67,16 @@ const fn steps_at_once<L: Layout>() -> usize {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock]) -> Sums {
+fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
     assert!(tile.fits::<L>(row.len()));
-    let mut totals = [_mm256_setzero_ps(); HALVES];
+    let mut totals = [half_of(start, 0), half_of(start, 1)];
     for (index, block) in row.iter().enumerate() {
         prefetch_after::<L>(&tile, row.len(), index);
         for (half, total) in totals.iter_mut().enumerate() {
             // SAFETY: the planes have this block, as was just checked.
             let steps = unsafe { unpack_block::<L>(&tile, index, half) };
             for group in 0..L::GROUPS {
-                let whole = dot::<L>(&steps, &block.codes, group);
+                let whole = dot::<L>(&steps, block, group);
                 let at = index * L::GROUPS + group;
                 // SAFETY: as above.
                 let (scales, minimums) = unsafe { scales_and_minimums::<L>(&tile, at, half) };
@@ -119,20 +120,14 @@ fn lanes(vector: __m256) -> [f32; HALF] {
 /// Four activations, in each lane.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn broadcast(codes: &[i8; BLOCK], step: usize) -> __m256i {
-    let at = step * 4;
-    _mm256_set1_epi32(i32::from_le_bytes([
-        codes[at] as u8,
-        codes[at + 1] as u8,
-        codes[at + 2] as u8,
-        codes[at + 3] as u8,
-    ]))
+fn broadcast(block: &RowBlock, step: usize) -> __m256i {
+    _mm256_set1_epi32(block.four_codes(step))
 }
 
 /// The sums of a group's steps.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn dot<L: Layout>(steps: &[__m256i; STEPS], activations: &[i8; BLOCK], group: usize) -> __m256i {
+fn dot<L: Layout>(steps: &[__m256i; STEPS], activations: &RowBlock, group: usize) -> __m256i {
     let count = STEPS / L::GROUPS;
     let mut sum = _mm256_setzero_si256();
     let mut narrow = _mm256_setzero_si256();
@@ -158,6 +153,7 @@ fn products<L: Layout>(codes: __m256i, activations: __m256i) -> __m256i {
     _mm256_maddubs_epi16(codes, activations)
 }
 
+/// Neighbouring 16-bit sums, added in 32 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn widened(narrow: __m256i) -> __m256i {
@@ -296,9 +292,10 @@ fn half_panel<L: Layout, const T: usize>(
     panel: &[PanelBlock],
     half: usize,
     rows: [&[RowBlock]; T],
+    start: &Sums,
 ) -> [[f32; HALF]; T] {
     let blocks = rows.iter().map(|row| row.len()).min().unwrap_or(0);
-    let mut totals = [_mm256_setzero_ps(); T];
+    let mut totals = [half_of(start, half); T];
     for (index, weights) in panel.iter().enumerate().take(blocks) {
         // SAFETY: no row has fewer blocks.
         let activations = rows.map(|row| unsafe { row.get_unchecked(index) });
@@ -319,6 +316,7 @@ fn half_panel<L: Layout, const T: usize>(
     sums
 }
 
+/// The sums of a group's steps, for each row.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn multiply_group<L: Layout, const T: usize>(
@@ -337,7 +335,7 @@ fn multiply_group<L: Layout, const T: usize>(
             _mm256_loadu_si256(from.cast())
         };
         for t in 0..T {
-            let products = products::<L>(codes, broadcast(&activations[t].codes, step));
+            let products = products::<L>(codes, broadcast(activations[t], step));
             narrow[t] = _mm256_add_epi16(narrow[t], products);
         }
         if (step + 1).is_multiple_of(steps_at_once::<L>()) {

@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 
 use crate::isa::HasAvx512;
 
-use super::layout::{BLOCK, Layout, STEP_BYTES, STEPS, TILE_ROWS, Tile};
+use super::layout::{Layout, STEP_BYTES, STEPS, TILE_ROWS, Tile};
 use super::panel::PanelBlock;
 use super::prefetch::prefetch_after;
 use super::rows::RowBlock;
@@ -19,9 +19,9 @@ impl Tier for HasAvx512 {
     const TOKENS: usize = 6;
     const PANELS: usize = 2;
 
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock]) -> Sums {
+    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
         // SAFETY: the token exists only where the processor has these features.
-        unsafe { vector::<L>(tile, row) }
+        unsafe { vector::<L>(tile, row, start) }
     }
 
     fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]) {
@@ -34,32 +34,30 @@ impl Tier for HasAvx512 {
         self,
         panels: [&[PanelBlock]; P],
         rows: [&[RowBlock]; T],
+        starts: &[Sums; P],
     ) -> [[Sums; P]; T] {
         // SAFETY: as above.
-        unsafe { multiply::<L, P, T>(panels, rows) }
+        unsafe { multiply::<L, P, T>(panels, rows, starts) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock]) -> Sums {
+fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
     assert!(tile.fits::<L>(row.len()));
-    let mut sum = _mm512_setzero_ps();
+    let mut total = vector_of(start);
     for (index, block) in row.iter().enumerate() {
         prefetch_after::<L>(&tile, row.len(), index);
         // SAFETY: the planes have this block, as was just checked.
         let steps = unsafe { unpack_block::<L>(&tile, index) };
-        let scale = _mm512_set1_ps(block.scale);
         for group in 0..L::GROUPS {
-            let whole = dot::<L>(&steps, &block.codes, group);
+            let whole = dot::<L>(&steps, block, group);
             // SAFETY: as above.
             let (scales, minimums) =
                 unsafe { scales_and_minimums::<L>(&tile, index * L::GROUPS + group) };
-            let row_sum = _mm512_set1_ps(block.group_sum::<L>(group));
-            sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), _mm512_mul_ps(scales, scale), sum);
-            sum = _mm512_fmadd_ps(minimums, row_sum, sum);
+            total = added::<L>(total, whole, scales, minimums, block, group);
         }
     }
-    lanes(sum)
+    lanes(total)
 }
 
 #[inline]
@@ -71,24 +69,35 @@ fn lanes(vector: __m512) -> Sums {
     lanes
 }
 
+/// `total` and what a group adds to it.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn added<L: Layout>(
+    total: __m512,
+    whole: __m512i,
+    scales: __m512,
+    minimums: __m512,
+    block: &RowBlock,
+    group: usize,
+) -> __m512 {
+    let scaled = _mm512_mul_ps(scales, _mm512_set1_ps(block.scale));
+    let row_sum = _mm512_set1_ps(block.group_sum::<L>(group));
+    let total = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), scaled, total);
+    _mm512_fmadd_ps(minimums, row_sum, total)
+}
+
 /// Four activations, in each lane.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn broadcast(codes: &[i8; BLOCK], step: usize) -> __m512i {
-    let at = step * 4;
-    _mm512_set1_epi32(i32::from_le_bytes([
-        codes[at] as u8,
-        codes[at + 1] as u8,
-        codes[at + 2] as u8,
-        codes[at + 3] as u8,
-    ]))
+fn broadcast(block: &RowBlock, step: usize) -> __m512i {
+    _mm512_set1_epi32(block.four_codes(step))
 }
 
 /// The sums of a group's steps, in two chains that are added at the end: whole numbers, so in any
 /// order.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn dot<L: Layout>(steps: &[__m512i; STEPS], activations: &[i8; BLOCK], group: usize) -> __m512i {
+fn dot<L: Layout>(steps: &[__m512i; STEPS], activations: &RowBlock, group: usize) -> __m512i {
     let count = STEPS / L::GROUPS;
     let mut chains = [_mm512_setzero_si512(); 2];
     for (step, codes) in steps.iter().enumerate().skip(group * count).take(count) {
@@ -177,7 +186,7 @@ fn add_high_pairs(steps: &mut [__m512i], highs: __m512i) {
     }
 }
 
-/// Scales and minimums of a group, for unsigned codes.
+/// Scales and minimums of a group, for unsigned codes: those of 8 bits have 128 too many.
 ///
 /// # Safety
 ///
@@ -217,15 +226,22 @@ fn unpack<L: Layout>(tile: Tile<'_>, panel: &mut [PanelBlock]) {
     }
 }
 
+/// `T` rows with `P` panels.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn multiply<L: Layout, const P: usize, const T: usize>(
     panels: [&[PanelBlock]; P],
     rows: [&[RowBlock]; T],
+    starts: &[Sums; P],
 ) -> [[Sums; P]; T] {
     let panel_blocks = panels.iter().map(|panel| panel.len());
     let blocks = panel_blocks.chain(rows.iter().map(|row| row.len())).min();
     let mut totals = [[_mm512_setzero_ps(); P]; T];
+    for totals in &mut totals {
+        for (total, start) in totals.iter_mut().zip(starts) {
+            *total = vector_of(start);
+        }
+    }
     for index in 0..blocks.unwrap_or(0) {
         // SAFETY: no panel and no row has fewer blocks.
         let weights = panels.map(|panel| unsafe { panel.get_unchecked(index) });
@@ -237,11 +253,8 @@ fn multiply<L: Layout, const P: usize, const T: usize>(
                 let scales = vector_of(&weights[p].scales[group]);
                 let minimums = vector_of(&weights[p].minimums[group]);
                 for t in 0..T {
-                    let scaled = _mm512_mul_ps(scales, _mm512_set1_ps(activations[t].scale));
-                    let row_sum = _mm512_set1_ps(activations[t].group_sum::<L>(group));
-                    let whole = _mm512_cvtepi32_ps(whole[t][p]);
-                    totals[t][p] = _mm512_fmadd_ps(whole, scaled, totals[t][p]);
-                    totals[t][p] = _mm512_fmadd_ps(minimums, row_sum, totals[t][p]);
+                    let (total, block) = (totals[t][p], activations[t]);
+                    totals[t][p] = added::<L>(total, whole[t][p], scales, minimums, block, group);
                 }
             }
         }
@@ -255,6 +268,7 @@ fn multiply<L: Layout, const P: usize, const T: usize>(
     sums
 }
 
+/// The sums of a group's steps, for each row and panel: as many chains as there are of these.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn multiply_group<L: Layout, const P: usize, const T: usize>(
@@ -271,7 +285,7 @@ fn multiply_group<L: Layout, const P: usize, const T: usize>(
             codes[p] = unsafe { _mm512_loadu_si512(weights[p].codes[step].as_ptr().cast()) };
         }
         for t in 0..T {
-            let four = broadcast(&activations[t].codes, step);
+            let four = broadcast(activations[t], step);
             for p in 0..P {
                 whole[t][p] = _mm512_dpbusd_epi32(whole[t][p], codes[p], four);
             }

@@ -1,7 +1,8 @@
 //! How repacked weights lie in memory.
 //!
 //! A row tile holds 16 rows of the matrix, because 16 is how many sums a 512-bit register has. It is
-//! a few planes, one after another, each with an entry for every block of 32 columns:
+//! a few planes, one after another, each with an entry for every block of 32 columns, and is filled
+//! up to a whole cache line:
 //!
 //! ```text
 //! codes   8-bit layouts: 8 steps of 64 bytes. Step s has columns 4s .. 4s+4 of the block:
@@ -29,7 +30,7 @@ pub(super) const TILE_ROWS: usize = 16;
 pub(super) const STEPS: usize = BLOCK / 4;
 /// Bytes of a step, or of any other vector of a tile.
 pub(super) const STEP_BYTES: usize = 4 * TILE_ROWS;
-/// Bytes of the scales of a group.
+/// Bytes of the scales, or of the minimums, of a group.
 const SCALE_BYTES: usize = 2 * TILE_ROWS;
 
 /// A layout, known when the code is compiled.
@@ -63,6 +64,15 @@ pub(super) trait Layout {
     } else {
         0
     };
+
+    /// The number that a code as stored stands for: those of 8 bits are signed.
+    #[inline(always)]
+    fn value(code: u8) -> i32 {
+        match Self::BITS {
+            8 => code.cast_signed().into(),
+            _ => code.into(),
+        }
+    }
 }
 
 macro_rules! layouts {
@@ -109,7 +119,7 @@ layouts! {
     U5Min: 5 bits, 1 groups, minimums true, zero 0.0;
     /// Q6_K.
     U6: 6 bits, 2 groups, minimums false, zero 32.0;
-    /// Q8_0: the one whose codes are signed.
+    /// Q8_0, and f32 weights rounded to bytes: the one whose codes are signed.
     I8: 8 bits, 1 groups, minimums false, zero 0.0;
 }
 
@@ -122,7 +132,7 @@ pub(super) struct Tile<'tile> {
     pub(super) minimums: &'tile [u8],
 }
 
-/// Bytes of a tile of so many blocks, whole cache lines.
+/// Bytes of a tile of so many blocks: whole cache lines, which are as long as a step.
 pub(super) fn tile_bytes<L: Layout>(blocks: usize) -> usize {
     let block = L::CODE_BYTES + L::HIGH_BYTES + L::SCALE_BYTES + L::MINIMUM_BYTES;
     (block * blocks).next_multiple_of(STEP_BYTES)

@@ -1,11 +1,15 @@
 //! A quantised weight matrix, repacked into row tiles.
+//!
+//! It is made from the blocks of a file or by rounding f32, row by row on the threads of a team. The
+//! layout is a field and not a type parameter: it is known only when the file is read, and costs one
+//! branch a task of a product.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::aligned::Aligned;
 use crate::disjoint::Disjoint;
 use crate::shape::require_length;
 use crate::{Error, Result, Team};
-
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::format::{Block, BlockFormat};
 use super::layout::{self, BLOCK, LayoutKind, TILE_ROWS, Tile};
@@ -155,19 +159,15 @@ fn put_row<L: layout::Layout>(tile: &mut [u8], row: usize, blocks: &[Block]) {
     }
 }
 
+/// Reads a row of a tile.
 fn read_row<L: layout::Layout>(tile: Tile<'_>, row: usize, out: &mut [f32]) {
     for (block, out) in out.chunks_exact_mut(BLOCK).enumerate() {
         for (group, out) in out.chunks_exact_mut(BLOCK / L::GROUPS).enumerate() {
             let (scale, minimum) = tile.scale_and_minimum::<L>(block, group, row);
             let first = group * BLOCK / L::GROUPS;
             for (column, out) in (first..).zip(out) {
-                let code = tile.code::<L>(block, row, column);
-                let code = if L::BITS == 8 {
-                    f32::from(code as i8)
-                } else {
-                    f32::from(code)
-                };
-                *out = scale * code + minimum;
+                let code = L::value(tile.code::<L>(block, row, column));
+                *out = scale * code as f32 + minimum;
             }
         }
     }

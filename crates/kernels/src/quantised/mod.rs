@@ -3,8 +3,8 @@
 //! Weights come in the block formats of GGUF files and are repacked once, at load, into row tiles
 //! ([`layout`]) whose codes an integer dot-product instruction takes as they lie. Activations are
 //! rounded to bytes by block ([`rows`]). A product is then whole-number arithmetic within a block and
-//! two fused multiplications a block to scale it: four times the rate of f32 where the instruction
-//! is, and a fifth to a third of the memory.
+//! two multiplications and additions a block to scale it: up to four times the rate of f32 where the
+//! instruction is, and a seventh to a quarter of the memory.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

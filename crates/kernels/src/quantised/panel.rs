@@ -10,11 +10,11 @@ use super::layout::{BLOCK, STEP_BYTES, STEPS, TILE_ROWS};
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct PanelBlock {
-    /// Step after step, a byte a code.
+    /// Step after step, a byte a code, signed or not as the tier that unpacked it likes.
     pub(super) codes: [[u8; STEP_BYTES]; STEPS],
     /// Of each group; layouts with one group have nothing in the second.
     pub(super) scales: [[f32; TILE_ROWS]; 2],
-    /// Of each group, as the scales.
+    /// Of each group, as the scales; they fit the codes, whether they were stored or not.
     pub(super) minimums: [[f32; TILE_ROWS]; 2],
 }
 
@@ -26,7 +26,7 @@ impl PanelBlock {
     };
 }
 
-/// Unpacked blocks of a tile, from the first column on.
+/// Unpacked blocks of a tile, from the first column on. The memory is kept from tile to tile.
 #[derive(Debug)]
 pub(super) struct Panel {
     blocks: Vec<PanelBlock>,

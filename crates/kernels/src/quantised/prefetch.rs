@@ -10,7 +10,8 @@ use crate::aligned::LINE;
 
 use super::layout::{Layout, Tile, tile_bytes};
 
-/// While a block of a tile of so many is read, asks for as many bytes of the next tile.
+/// While number `block` of the `blocks` of a tile is read, asks for the same share of the next tile,
+/// which follows it in memory.
 #[inline(always)]
 pub(super) fn prefetch_after<L: Layout>(tile: &Tile<'_>, blocks: usize, block: usize) {
     let tile_bytes = tile_bytes::<L>(blocks);

@@ -1,4 +1,8 @@
 //! Products of quantised rows with some tiles of a matrix, in the tier that is in use.
+//!
+//! [`QuantisedMatrix::tile_product`] is one task of a region: all rows of activations against a range
+//! of tiles. A few rows read the tiles as they lie; for more, each tile is unpacked once into a panel
+//! of the thread's own.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -17,11 +21,12 @@ use super::tier::{MOST_PANELS, MOST_TOKENS, Sums, Tier};
 const FEW_ROWS: usize = 2;
 
 impl QuantisedMatrix {
-    /// Multiplies all rows of activations with some tiles.
+    /// Multiplies all rows of activations with some tiles; panics if the matrix has no such tiles,
+    /// the rows have not as many columns as it, or the output or its bias ends before.
     ///
     /// # Safety
     ///
-    /// Nobody else writes the outputs of these tiles at the same time.
+    /// While it runs, nobody else uses the outputs of these tiles.
     pub(crate) unsafe fn tile_product(
         &self,
         cpu: Supported,
@@ -29,6 +34,7 @@ impl QuantisedMatrix {
         inputs: &QuantisedRows,
         output: Output<'_>,
     ) {
+        assert!(tiles.end <= self.tile_count() && inputs.columns() == self.columns());
         with_layout!(self.layout, L => {
             // SAFETY: passed on to the caller.
             unsafe {
@@ -44,6 +50,8 @@ impl QuantisedMatrix {
     }
 }
 
+/// The same, compiled for a layout and a tier.
+///
 /// # Safety
 ///
 /// As [`QuantisedMatrix::tile_product`].
@@ -56,8 +64,9 @@ unsafe fn run<L: Layout, T: Tier>(
 ) {
     if inputs.count() <= FEW_ROWS {
         for tile in tiles {
+            let start = start(&output, tile, matrix.rows());
             for token in 0..inputs.count() {
-                let sums = tier.vector::<L>(matrix.tile::<L>(tile), inputs.row(token));
+                let sums = tier.vector::<L>(matrix.tile::<L>(tile), inputs.row(token), &start);
                 // SAFETY: passed on to the caller.
                 unsafe { store(&output, token, tile, matrix.rows(), &sums) };
             }
@@ -101,6 +110,7 @@ unsafe fn some_tiles<L: Layout, T: Tier, const P: usize>(
         let panels: [&[PanelBlock]; P] = std::array::from_fn(|p| scratch[p].blocks());
         let product = Product {
             panels,
+            starts: std::array::from_fn(|p| start(&output, first + p, matrix.rows())),
             first,
             rows: matrix.rows(),
             inputs,
@@ -116,6 +126,8 @@ unsafe fn some_tiles<L: Layout, T: Tier, const P: usize>(
 /// What stays the same from some rows of activations to the next.
 struct Product<'product, const P: usize> {
     panels: [&'product [PanelBlock]; P],
+    /// What the sums with each panel start from.
+    starts: [Sums; P],
     /// The first of the neighbouring tiles.
     first: usize,
     /// Rows of the matrix.
@@ -145,13 +157,16 @@ impl<const P: usize> Product<'_, P> {
         product!(1 2 3 4 5 6);
     }
 
+    /// `N` rows from number `token` on.
+    ///
     /// # Safety
     ///
     /// As [`QuantisedMatrix::tile_product`].
     #[inline]
     unsafe fn rows<L: Layout, T: Tier, const N: usize>(&self, tier: T, token: usize) {
         let rows: [&[RowBlock]; N] = std::array::from_fn(|n| self.inputs.row(token + n));
-        for (n, sums) in tier.panels::<L, P, N>(self.panels, rows).iter().enumerate() {
+        let sums = tier.panels::<L, P, N>(self.panels, rows, &self.starts);
+        for (n, sums) in sums.iter().enumerate() {
             for (p, sums) in sums.iter().enumerate() {
                 // SAFETY: passed on to the caller.
                 unsafe { store(&self.output, token + n, self.first + p, self.rows, sums) };
@@ -160,8 +175,17 @@ impl<const P: usize> Product<'_, P> {
     }
 }
 
-/// Stores those sums of a tile that are of real rows, with their bias. All products come through
-/// here, so that it is added at the same point of each.
+/// What the sums of a tile start from: the bias of its rows, or zero.
+fn start(output: &Output<'_>, tile: usize, rows: usize) -> Sums {
+    let first = tile * TILE_ROWS;
+    let mut start = [0.0; TILE_ROWS];
+    if let Some(bias) = output.bias(first, TILE_ROWS.min(rows - first)) {
+        start[..bias.len()].copy_from_slice(bias);
+    }
+    start
+}
+
+/// Stores those sums of a tile that are of real rows.
 ///
 /// # Safety
 ///
@@ -169,25 +193,11 @@ impl<const P: usize> Product<'_, P> {
 unsafe fn store(output: &Output<'_>, token: usize, tile: usize, rows: usize, sums: &Sums) {
     let first = tile * TILE_ROWS;
     let count = TILE_ROWS.min(rows - first);
-    let sums = match output.bias(first, count) {
-        Some(bias) => biased(sums, bias),
-        None => *sums,
-    };
     // SAFETY: passed on to the caller.
     let stored = unsafe { output.rows(token, first, count) };
     match stored.first_chunk_mut() {
         // A copy of a length that the compiler knows is one store.
-        Some(whole) => *whole = sums,
+        Some(whole) => *whole = *sums,
         None => stored.copy_from_slice(&sums[..count]),
     }
-}
-
-/// The sums with their bias, which may end before them.
-fn biased(sums: &Sums, bias: &[f32]) -> Sums {
-    let mut padded = [0.0; TILE_ROWS];
-    match bias.first_chunk() {
-        Some(whole) => padded = *whole,
-        None => padded[..bias.len()].copy_from_slice(bias),
-    }
-    std::array::from_fn(|row| sums[row] + padded[row])
 }

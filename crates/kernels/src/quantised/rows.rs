@@ -2,7 +2,8 @@
 //!
 //! Each block of 32 values of a row has a scale of its own, its greatest magnitude over 127, so that
 //! one large value costs only its neighbours precision. Beside the codes a product needs their sums,
-//! to add the weights' minimums: `sum of (d c + m) x = d (sum of c x) + m (sum of x)`.
+//! to add the weights' minimums: `sum of (d c + m) x = d (sum of c x) + m (sum of x)`, with scale `d`,
+//! code `c` and minimum `m` of a weight and the activation `x`.
 
 use crate::isa::Supported;
 use crate::shape::require_rows;
@@ -43,7 +44,14 @@ impl RowBlock {
         half_sums: [0.0; 2],
     };
 
-    /// The sum of a group of the layout.
+    /// The codes of a step of the tiles, in the order of memory.
+    #[inline(always)]
+    pub(super) fn four_codes(&self, step: usize) -> i32 {
+        let at = step * 4;
+        i32::from_le_bytes([0, 1, 2, 3].map(|i| self.codes[at + i].cast_unsigned()))
+    }
+
+    /// The sum of a group of the layout, times the scale.
     #[inline(always)]
     pub(super) fn group_sum<L: Layout>(&self, group: usize) -> f32 {
         match L::GROUPS {

@@ -11,15 +11,15 @@ impl Tier for ScalarLanes {
     const TOKENS: usize = 4;
     const PANELS: usize = 1;
 
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock]) -> Sums {
+    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
         std::array::from_fn(|r| {
-            let mut sum = 0.0;
+            let mut sum = start[r];
             for (index, block) in row.iter().enumerate() {
                 for group in 0..L::GROUPS {
                     let width = BLOCK / L::GROUPS;
                     let columns = group * width..(group + 1) * width;
                     let products = columns.map(|column| {
-                        let code = weight_code::<L>(tile.code::<L>(index, r, column));
+                        let code = L::value(tile.code::<L>(index, r, column));
                         code * i32::from(block.codes[column])
                     });
                     let (scale, minimum) = tile.scale_and_minimum::<L>(index, group, r);
@@ -51,13 +51,14 @@ impl Tier for ScalarLanes {
         self,
         panels: [&[PanelBlock]; P],
         rows: [&[RowBlock]; T],
+        starts: &[Sums; P],
     ) -> [[Sums; P]; T] {
-        rows.map(|row| panels.map(|panel| one_panel::<L>(panel, row)))
+        rows.map(|row| std::array::from_fn(|p| one_panel::<L>(panels[p], row, starts[p])))
     }
 }
 
-fn one_panel<L: Layout>(panel: &[PanelBlock], row: &[RowBlock]) -> Sums {
-    let mut sums = [0.0; TILE_ROWS];
+/// One row with one panel, group by group as in [`vector`](Tier::vector).
+fn one_panel<L: Layout>(panel: &[PanelBlock], row: &[RowBlock], mut sums: Sums) -> Sums {
     let steps = STEPS / L::GROUPS;
     for (weights, block) in panel.iter().zip(row) {
         for group in 0..L::GROUPS {
@@ -66,7 +67,7 @@ fn one_panel<L: Layout>(panel: &[PanelBlock], row: &[RowBlock]) -> Sums {
                 let activations = &block.codes[step * 4..step * 4 + 4];
                 for (whole, codes) in whole.iter_mut().zip(weights.codes[step].chunks_exact(4)) {
                     for (code, activation) in codes.iter().zip(activations) {
-                        *whole += weight_code::<L>(*code) * i32::from(*activation);
+                        *whole += L::value(*code) * i32::from(*activation);
                     }
                 }
             }
@@ -77,12 +78,4 @@ fn one_panel<L: Layout>(panel: &[PanelBlock], row: &[RowBlock]) -> Sums {
         }
     }
     sums
-}
-
-fn weight_code<L: Layout>(code: u8) -> i32 {
-    if L::BITS == 8 {
-        (code as i8).into()
-    } else {
-        code.into()
-    }
 }

@@ -1,4 +1,8 @@
 //! What an instruction set has to provide for the products.
+//!
+//! There are two ways to multiply: one row of activations with a tile as it lies in memory, and
+//! several with panels, which are tiles that have been unpacked. `product` decides which is taken, and
+//! relies on both giving the same bits.
 
 use super::layout::{Layout, TILE_ROWS, Tile};
 use super::panel::PanelBlock;
@@ -12,25 +16,29 @@ pub(super) const MOST_PANELS: usize = 2;
 /// The sums of one row of activations with the 16 rows of a tile.
 pub(super) type Sums = [f32; TILE_ROWS];
 
-/// The arithmetic of one instruction set. All tiers add up a sum block by block from the first
-/// column on, and within a block in whole numbers, so that they differ by the rounding of a fused
-/// multiplication only, and [`vector`](Self::vector) and [`panels`](Self::panels) not at all.
+/// The arithmetic of one instruction set. A sum goes group by group from its start on; to it
+/// are added the group's sum of products of codes, exact in whole numbers, times both scales, then the
+/// minimum times the activations' sum. [`vector`](Self::vector) and [`panels`](Self::panels) so give
+/// the same bits. Tiers differ by rounding: some fuse the multiplications and additions, and AVX-512
+/// makes 8-bit codes unsigned, which moves part of the sum to the minimum.
 pub(super) trait Tier: Copy + Send + Sync {
     /// Rows of activations that go through a panel together; at most [`MOST_TOKENS`].
     const TOKENS: usize;
     /// Panels side by side; at most [`MOST_PANELS`].
     const PANELS: usize;
 
-    /// One row of activations with a tile as it lies in memory.
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock]) -> Sums;
+    /// One row of activations with a tile as it lies in memory, added to `start`.
+    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums;
 
-    /// Unpacks a tile for several rows of activations.
+    /// Unpacks a tile for several rows of activations; only [`panels`](Self::panels) of the same tier
+    /// and layout understands the result.
     fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]);
 
-    /// The products of `T` rows with `P` panels, over as many blocks as the shortest has.
+    /// The products of `T` rows with `P` panels, each added to what its panel starts from, over as many blocks as the shortest has.
     fn panels<L: Layout, const P: usize, const T: usize>(
         self,
         panels: [&[PanelBlock]; P],
         rows: [&[RowBlock]; T],
+        starts: &[Sums; P],
     ) -> [[Sums; P]; T];
 }

@@ -1,10 +1,9 @@
 //! A layer of the encoder: attention within each text, then the feed-forward part.
 
-use longtrainer_kernels::{Team, add_rows, add_rows_gelu, gelu_tanh, relu, segment_attention};
+use longtrainer_kernels::{Team, gelu, gelu_tanh, relu, segment_attention};
 
 use crate::Result;
 use crate::error::ComputeError;
-use crate::rows::try_rows;
 
 use super::super::folder::BertConfig;
 use super::super::options::Precision;
@@ -12,6 +11,9 @@ use super::super::weights::Weights;
 use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::scratch::Scratch;
+
+/// Rows of activations that are worth a task of their own.
+const ROWS_A_TASK: usize = 4;
 
 /// A layer.
 #[derive(Debug)]
@@ -120,27 +122,22 @@ impl Layer {
             rows,
             ..
         } = scratch;
-        self.intermediate
-            .forward_without_bias(team, states, rows, joined)?;
-        let bias = self.intermediate.bias();
-        try_rows(team, joined, bias.len(), |_, inner| {
-            self.activation.apply(inner, bias)
-        })?;
+        self.intermediate.forward(team, states, rows, joined)?;
+        let width = self.intermediate.outputs();
+        team.for_rows(joined, width, ROWS_A_TASK, |_, inner| {
+            self.activation.apply(inner)
+        });
         self.output.forward(team, joined, rows, out)
     }
 }
 
 impl Activation {
-    /// Adds the bias to rows and applies the function.
-    fn apply(self, rows: &mut [f32], bias: &[f32]) -> longtrainer_kernels::Result<()> {
-        if let Self::Gelu = self {
-            return add_rows_gelu(rows, bias);
-        }
-        add_rows(rows, bias)?;
+    /// Applies the function to each value.
+    fn apply(self, values: &mut [f32]) {
         match self {
-            Self::Relu => relu(rows),
-            _ => gelu_tanh(rows),
+            Self::Gelu => gelu(values),
+            Self::GeluTanh => gelu_tanh(values),
+            Self::Relu => relu(values),
         }
-        Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use longtrainer_kernels::{
     DenseFormat, DenseMatrix, Linear as Maps, Matrix, QuantisedMatrix, QuantisedRows, Team,
-    add_rows,
 };
 
 use crate::Result;
@@ -18,7 +17,6 @@ const INT8_BLOCK: usize = 32;
 #[derive(Debug)]
 pub(super) struct Linear {
     maps: Maps,
-    bias: Vec<f32>,
 }
 
 impl Linear {
@@ -40,10 +38,9 @@ impl Linear {
             matrices.push(packed.map_err(|error| weights.bad(&matrix, error.to_string()))?);
             bias.extend(weights.values(&format!("{name}.bias"), &[outputs])?);
         }
-        let maps = Maps::new(matrices);
+        let maps = Maps::new(matrices).and_then(|maps| maps.with_bias(bias));
         Ok(Self {
             maps: maps.map_err(|error| weights.bad(&names.join(", "), error.to_string()))?,
-            bias,
         })
     }
 
@@ -55,25 +52,14 @@ impl Linear {
         rows: &mut QuantisedRows,
         out: &mut Vec<f32>,
     ) -> Result<(), ComputeError> {
-        self.forward_without_bias(team, input, rows, out)?;
-        Ok(add_rows(out, &self.bias)?)
-    }
-
-    /// The same without the bias, for those who add it with what comes next.
-    pub(super) fn forward_without_bias(
-        &self,
-        team: &Team,
-        input: &[f32],
-        rows: &mut QuantisedRows,
-        out: &mut Vec<f32>,
-    ) -> Result<(), ComputeError> {
         let tokens = input.len() / self.maps.columns().max(1);
         out.resize(tokens * self.maps.rows(), 0.0);
         Ok(self.maps.forward(team, input, rows, out)?)
     }
 
-    pub(super) fn bias(&self) -> &[f32] {
-        &self.bias
+    /// Outputs.
+    pub(super) fn outputs(&self) -> usize {
+        self.maps.rows()
     }
 }
 
