@@ -7,7 +7,7 @@ use longtrainer_kernels::Team;
 use crate::error::ComputeError;
 
 /// Rows that are worth a task of their own.
-const ROWS_A_TASK: usize = 4;
+pub(crate) const ROWS_A_TASK: usize = 4;
 
 /// [`Team::for_rows`] for work that can be refused; the first refusal is the result.
 pub(crate) fn try_rows(

@@ -4,11 +4,11 @@
 //! the order in which every product reads it: column by column, the 16 outputs of a column in one
 //! load. With a few tokens a product waits for memory, so `few` streams the weights once and widens
 //! them in registers. With many it waits for arithmetic, so `many` widens a panel of weights once
-//! into the first cache and multiplies it with all tokens. `dot` does the latter for bfloat16 with
-//! the processor's own instruction, where it has one.
+//! into the first cache and multiplies it with all tokens. `dot` does that for bfloat16, and any
+//! number of tokens, with the processor's own instruction, where it has one.
 //!
-//! Each value is one running sum over the columns in their order, from its bias on. It does therefore not depend on
-//! the number of threads; without `dot`, nor on the number of tokens beside it.
+//! Each value is one running sum over the columns in their order, from its bias on, so it depends
+//! neither on the number of threads nor on the tokens beside it.
 
 #[cfg(target_arch = "x86_64")]
 mod dot;

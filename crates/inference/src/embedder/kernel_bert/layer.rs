@@ -4,6 +4,7 @@ use longtrainer_kernels::{Team, gelu, gelu_tanh, relu, segment_attention};
 
 use crate::Result;
 use crate::error::ComputeError;
+use crate::rows::ROWS_A_TASK;
 
 use super::super::folder::BertConfig;
 use super::super::options::Precision;
@@ -11,9 +12,6 @@ use super::super::weights::Weights;
 use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::scratch::Scratch;
-
-/// Rows of activations that are worth a task of their own.
-const ROWS_A_TASK: usize = 4;
 
 /// A layer.
 #[derive(Debug)]
