@@ -1,8 +1,8 @@
-//! Element-wise work on rows of tokens, shared out over a team.
+//! Work on rows of tokens, shared out over a team: what the kernels' models have in common.
 
 use std::sync::OnceLock;
 
-use longtrainer_kernels::Team;
+use longtrainer_kernels::{Linear, QuantisedRows, Team};
 
 use crate::error::ComputeError;
 
@@ -26,4 +26,17 @@ pub(crate) fn try_rows(
         None => Ok(()),
         Some(error) => Err(error.into()),
     }
+}
+
+/// [`Linear::forward`] into a buffer that is made to fit: (tokens, inputs) -> (tokens, outputs).
+pub(crate) fn map_rows(
+    linear: &Linear,
+    team: &Team,
+    input: &[f32],
+    rounded: &mut QuantisedRows,
+    out: &mut Vec<f32>,
+) -> Result<(), ComputeError> {
+    let tokens = input.len() / linear.columns().max(1);
+    out.resize(tokens * linear.rows(), 0.0);
+    Ok(linear.forward(team, input, rounded, out)?)
 }

@@ -5,6 +5,7 @@ use longtrainer_kernels::{Linear, QuantisedRows, Team};
 use crate::Result;
 use crate::decoder::Weights;
 use crate::error::ComputeError;
+use crate::rows::map_rows;
 
 /// One or more linear maps of one input; their outputs lie side by side.
 #[derive(Debug)]
@@ -43,9 +44,7 @@ impl Projection {
         rows: &mut QuantisedRows,
         out: &mut Vec<f32>,
     ) -> Result<(), ComputeError> {
-        let tokens = input.len() / self.linear.columns();
-        out.resize(tokens * self.linear.rows(), 0.0);
-        Ok(self.linear.forward(team, input, rows, out)?)
+        map_rows(&self.linear, team, input, rows, out)
     }
 
     /// Memory of the matrices.

@@ -6,6 +6,7 @@ use longtrainer_kernels::{
 
 use crate::Result;
 use crate::error::ComputeError;
+use crate::rows::map_rows;
 
 use super::super::options::Precision;
 use super::super::weights::Weights;
@@ -52,9 +53,7 @@ impl Linear {
         rows: &mut QuantisedRows,
         out: &mut Vec<f32>,
     ) -> Result<(), ComputeError> {
-        let tokens = input.len() / self.maps.columns().max(1);
-        out.resize(tokens * self.maps.rows(), 0.0);
-        Ok(self.maps.forward(team, input, rows, out)?)
+        map_rows(&self.maps, team, input, rows, out)
     }
 
     /// Outputs.
