@@ -40,14 +40,17 @@ impl BareTextModel {
     pub fn load(name: &str, path: &Path, options: &TextModelOptions) -> Result<Self> {
         let file = GgufFile::open(path)?;
         let config = DecoderConfig::from_gguf(&file)?;
+        let tokens = options.context_length.unwrap_or(config.context_length);
         let context: Box<dyn Context + Send> = match Backend::load(name, &file, options)? {
             Backend::Kernels(decoder) => Box::new(KernelContext {
-                cache: decoder.new_cache(),
+                cache: decoder.new_cache(tokens),
                 decoder: *decoder,
+                tokens,
             }),
             Backend::Candle(decoder) => Box::new(CandleContext {
-                cache: decoder.new_cache(),
+                cache: decoder.new_cache(tokens),
                 decoder: *decoder,
+                tokens,
             }),
         };
         Ok(Self {
@@ -165,12 +168,14 @@ impl std::fmt::Debug for BareTextModel {
 
 struct KernelContext {
     decoder: KernelDecoder,
+    /// That it may come to hold.
+    tokens: usize,
     cache: crate::kernel_decoder::DecoderCache,
 }
 
 impl Context for KernelContext {
     fn clear(&mut self) {
-        self.cache = self.decoder.new_cache();
+        self.cache = self.decoder.new_cache(self.tokens);
     }
 
     fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError> {
@@ -192,12 +197,13 @@ impl Context for KernelContext {
 
 struct CandleContext {
     decoder: Decoder,
+    tokens: usize,
     cache: crate::decoder::KvCache,
 }
 
 impl Context for CandleContext {
     fn clear(&mut self) {
-        self.cache = self.decoder.new_cache();
+        self.cache = self.decoder.new_cache(self.tokens);
     }
 
     fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError> {
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn parameters_are_those_of_the_blocks_matrices() {
-        for architecture in ["llama", "qwen2", "qwen3"] {
+        for architecture in ["llama", "qwen2", "qwen3", "gemma3", "phi3"] {
             let model = TinyModel::new(architecture);
             let of_blocks = model
                 .tensors

@@ -31,8 +31,8 @@ const PREFILL_CHUNK: usize = 512;
 pub(crate) trait LanguageModel: Send + 'static {
     /// What a request has read so far.
     type Cache;
-    /// An empty cache.
-    fn new_cache(&self) -> Self::Cache;
+    /// An empty cache for a request of at most `tokens` tokens, the answer's among them.
+    fn new_cache(&self, tokens: usize) -> Self::Cache;
     /// Reads the middle of a prompt.
     fn read(&self, tokens: &[u32], cache: &mut Self::Cache) -> Result<(), ComputeError>;
     /// Reads tokens and returns the logits after the last.

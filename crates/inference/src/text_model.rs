@@ -124,8 +124,8 @@ impl TextModel for GgufTextModel {
     }
 }
 
-/// What computes the model: our kernels where they can, Candle on graphics cards and for weights
-/// that no kernel knows.
+/// What computes the model: our kernels where they can, Candle on graphics cards and for what no
+/// kernel knows.
 pub(crate) enum Backend {
     /// Our kernels.
     Kernels(Box<KernelDecoder>),
@@ -137,7 +137,7 @@ impl Backend {
     pub(crate) fn load(name: &str, file: &GgufFile, options: &TextModelOptions) -> Result<Self> {
         let device = options.device.device();
         if device.is_cpu() {
-            match KernelDecoder::obstacle(file) {
+            match KernelDecoder::obstacle(file, &DecoderConfig::from_gguf(file)?) {
                 None => {
                     let team = threads::team(name, options.threads)?;
                     let decoder = KernelDecoder::from_gguf(file, team)?;
@@ -174,8 +174,8 @@ impl Backend {
 impl LanguageModel for Decoder {
     type Cache = KvCache;
 
-    fn new_cache(&self) -> KvCache {
-        Decoder::new_cache(self)
+    fn new_cache(&self, tokens: usize) -> KvCache {
+        Decoder::new_cache(self, tokens)
     }
 
     fn read(&self, tokens: &[u32], cache: &mut KvCache) -> Result<(), ComputeError> {
@@ -190,8 +190,8 @@ impl LanguageModel for Decoder {
 impl LanguageModel for KernelDecoder {
     type Cache = DecoderCache;
 
-    fn new_cache(&self) -> DecoderCache {
-        KernelDecoder::new_cache(self)
+    fn new_cache(&self, tokens: usize) -> DecoderCache {
+        KernelDecoder::new_cache(self, tokens)
     }
 
     fn read(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<(), ComputeError> {

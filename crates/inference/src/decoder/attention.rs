@@ -7,7 +7,7 @@ use candle_core::Tensor;
 
 use super::cache::Step;
 use super::config::DecoderConfig;
-use super::norm::RmsNorm;
+use super::norm::{RmsNorm, normed_by};
 use super::projection::Projection;
 use super::weights::Weights;
 use crate::Result;
@@ -22,31 +22,35 @@ pub(super) struct Attention {
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
+    score_scale: f64,
+    score_cap: Option<f64>,
+    is_local: bool,
 }
 
 impl Attention {
-    /// Reads the four matrices, their biases and the norms of heads.
+    /// Reads the matrices of a block, their biases and the norms of heads.
     pub(super) fn load(
         config: &DecoderConfig,
         weights: &Weights<'_>,
+        block: usize,
         name: &dyn Fn(&str) -> String,
     ) -> Result<Self> {
         let queries = config.heads * config.head_dim;
-        let keys = config.kv_heads * config.head_dim;
-        let (query, key, value) = (name("attn_q"), name("attn_k"), name("attn_v"));
-        let parts = [(query.as_str(), queries), (&key, keys), (&value, keys)];
         let head_norm = |part: &str| {
             let load = || RmsNorm::load(config, weights, &name(part), config.head_dim);
             config.has_head_norms.then(load).transpose()
         };
         Ok(Self {
-            query_key_value: weights.projection(&parts, config.hidden)?,
+            query_key_value: weights.projection(&config.attention_parts(name), config.hidden)?,
             query_norm: head_norm("attn_q_norm.weight")?,
             key_norm: head_norm("attn_k_norm.weight")?,
-            output: weights.projection(&[(&name("attn_output"), config.hidden)], queries)?,
+            output: weights.projection(&[(name("attn_output"), config.hidden)], queries)?,
             heads: config.heads,
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
+            score_scale: config.score_scale.into(),
+            score_cap: config.score_cap.map(f64::from),
+            is_local: config.is_local(block),
         })
     }
 
@@ -59,14 +63,17 @@ impl Attention {
     pub(super) fn forward(
         &self,
         input: &Tensor,
-        step: &mut Step<'_>,
+        step: &Step<'_>,
         block: usize,
     ) -> candle_core::Result<Tensor> {
         let (queries, keys, values) = self.project(input)?;
-        let queries = step.angles.rotate(&normed(&self.query_norm, queries)?)?;
-        let keys = step.angles.rotate(&normed(&self.key_norm, keys)?)?;
-        let (keys, values) = step.extend(block, &keys, &values)?;
-        let mixed = self.attend(&queries, &keys, &values, step.mask.as_ref())?;
+        let sight = step.sight(self.is_local);
+        let queries = sight
+            .angles
+            .rotate(&normed_by(&self.query_norm, queries)?)?;
+        let keys = sight.angles.rotate(&normed_by(&self.key_norm, keys)?)?;
+        let (keys, values) = step.extend(block, sight, &keys, &values)?;
+        let mixed = self.attend(&queries, &keys, &values, sight.mask.as_ref())?;
         self.output.forward(&mixed)
     }
 
@@ -98,10 +105,16 @@ impl Attention {
         let tokens = queries.dim(1)?;
         let length = keys.dim(1)?;
         let group = self.heads / self.kv_heads;
-        let scale = 1.0 / (self.head_dim as f64).sqrt();
         // (kv_heads, group * tokens, head_dim)
-        let queries = (queries * scale)?.reshape((self.kv_heads, group * tokens, self.head_dim))?;
+        let queries = (queries * self.score_scale)?.reshape((
+            self.kv_heads,
+            group * tokens,
+            self.head_dim,
+        ))?;
         let mut scores = queries.matmul(&keys.t()?)?; // (kv_heads, group * tokens, length)
+        if let Some(cap) = self.score_cap {
+            scores = ((scores / cap)?.tanh()? * cap)?;
+        }
         if let Some(mask) = mask {
             scores = scores
                 .reshape((self.heads, tokens, length))?
@@ -115,12 +128,5 @@ impl Attention {
             .transpose(0, 1)?
             .contiguous()?
             .reshape((tokens, self.heads * self.head_dim))
-    }
-}
-
-fn normed(norm: &Option<RmsNorm>, heads: Tensor) -> candle_core::Result<Tensor> {
-    match norm {
-        Some(norm) => norm.forward(&heads),
-        None => Ok(heads),
     }
 }

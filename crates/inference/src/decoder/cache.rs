@@ -6,7 +6,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::config::DecoderConfig;
-use super::rotary::{Angles, Rotary};
+use super::rotary::{AngleTable, Angles, Rotary};
 
 /// Tokens of room that an empty cache gets first.
 const FIRST_CAPACITY: usize = 256;
@@ -22,6 +22,7 @@ pub(crate) struct KvCache {
     limit: usize,
     kv_heads: usize,
     head_dim: usize,
+    window: Option<usize>,
     device: Device,
 }
 
@@ -30,24 +31,35 @@ pub(crate) struct KvCache {
 pub(super) struct Step<'cache> {
     cache: &'cache mut KvCache,
     count: usize,
+    global: Sight,
+    /// In blocks with a window.
+    local: Option<Sight>,
+}
+
+/// What the tokens of a step look at in one kind of blocks.
+#[derive(Debug)]
+pub(super) struct Sight {
     /// Angles of the positions.
     pub(super) angles: Angles,
-    /// 0 where a token may look and negative infinity where it may not: (tokens, past + tokens).
-    /// A single token may look everywhere.
+    /// The first position that any of them looks at.
+    first: usize,
+    /// 0 where a token may look and negative infinity where it may not: (tokens, positions from
+    /// `first` on). A single token may look at all of them.
     pub(super) mask: Option<Tensor>,
 }
 
 impl KvCache {
-    /// An empty cache.
-    pub(super) fn new(config: &DecoderConfig, device: &Device) -> Self {
+    /// An empty cache for a request of at most `tokens` tokens.
+    pub(super) fn new(config: &DecoderConfig, tokens: usize, device: &Device) -> Self {
         Self {
             blocks: Vec::new(),
             block_count: config.blocks,
             length: 0,
             capacity: 0,
-            limit: config.context_length,
+            limit: config.context_length.min(tokens),
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
+            window: config.window.as_ref().map(|window| window.tokens),
             device: device.clone(),
         }
     }
@@ -62,9 +74,19 @@ impl KvCache {
             );
         }
         self.reserve(self.length + count)?;
+        let tables = rotary.tables(self.limit, self.length, count);
+        let sight = |table: &AngleTable, window: usize| -> Result<Sight> {
+            let first = (self.length + 1).saturating_sub(window);
+            Ok(Sight {
+                angles: rotary.angles(table)?,
+                first,
+                mask: causal_mask(self.length, count, first, window, &self.device)?,
+            })
+        };
+        let local = self.window.map(|window| sight(tables.of(true), window));
         Ok(Step {
-            angles: rotary.angles(self.length, count)?,
-            mask: causal_mask(self.length, count, &self.device)?,
+            global: sight(tables.of(false), usize::MAX)?,
+            local: local.transpose()?,
             cache: self,
             count,
         })
@@ -94,11 +116,18 @@ impl KvCache {
 }
 
 impl Step<'_> {
+    /// What the tokens look at in blocks with a window, or in the others.
+    pub(super) fn sight(&self, is_local: bool) -> &Sight {
+        let local = self.local.as_ref().filter(|_| is_local);
+        local.unwrap_or(&self.global)
+    }
+
     /// Stores the keys and values (kv_heads, tokens, head_dim) of a block, and returns those of all
-    /// tokens up to the last: (kv_heads, past + tokens, head_dim) each.
+    /// tokens in sight up to the last: (kv_heads, positions, head_dim) each.
     pub(super) fn extend(
-        &mut self,
+        &self,
         block: usize,
+        sight: &Sight,
         keys: &Tensor,
         values: &Tensor,
     ) -> Result<(Tensor, Tensor)> {
@@ -107,10 +136,10 @@ impl Step<'_> {
         };
         all_keys.slice_set(&keys.contiguous()?, 1, self.cache.length)?;
         all_values.slice_set(&values.contiguous()?, 1, self.cache.length)?;
-        let length = self.cache.length + self.count;
+        let length = self.cache.length + self.count - sight.first;
         Ok((
-            all_keys.narrow(1, 0, length)?,
-            all_values.narrow(1, 0, length)?,
+            all_keys.narrow(1, sight.first, length)?,
+            all_values.narrow(1, sight.first, length)?,
         ))
     }
 
@@ -120,20 +149,23 @@ impl Step<'_> {
     }
 }
 
-fn causal_mask(past: usize, count: usize, device: &Device) -> Result<Option<Tensor>> {
+/// A token looks at `window` positions up to its own; `first` is the first that any looks at.
+fn causal_mask(
+    past: usize,
+    count: usize,
+    first: usize,
+    window: usize,
+    device: &Device,
+) -> Result<Option<Tensor>> {
     if count == 1 {
         return Ok(None);
     }
-    let rows = (0..count).flat_map(|row| {
-        let width = past + count;
-        (0..width).map(move |column| {
-            if column <= past + row {
-                0.0
-            } else {
-                f32::NEG_INFINITY
-            }
+    let rows = (past..past + count).flat_map(|token| {
+        (first..past + count).map(move |position| {
+            let is_seen = position <= token && token - position < window;
+            if is_seen { 0.0 } else { f32::NEG_INFINITY }
         })
     });
     let values: Vec<f32> = rows.collect();
-    Tensor::from_vec(values, (count, past + count), device).map(Some)
+    Tensor::from_vec(values, (count, past + count - first), device).map(Some)
 }

@@ -1,11 +1,10 @@
 //! The shape of a decoder, from the metadata of a GGUF file, checked once.
 
-use longtrainer_kernels::RotaryLayout;
-
+use super::architecture::{Activation, Architecture, NAMES, WindowRule};
+use super::rotary_config::RotaryConfig;
+use super::window::{self, Window};
 use crate::Result;
 use crate::gguf::GgufFile;
-
-const SUPPORTED: &str = "llama (Llama, SmolLM2, Mistral), qwen2, qwen3";
 
 /// The shape of a decoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,49 +27,110 @@ pub(crate) struct DecoderConfig {
     pub(crate) context_length: usize,
     /// Added to the mean square in a norm.
     pub(crate) norm_epsilon: f32,
-    /// Base of the rotary frequencies.
-    pub(crate) rotary_base: f32,
-    /// Positions are divided by this (linear scaling).
-    pub(crate) rotary_scale: f32,
-    /// How rotary pairs lie: side by side in GGUF files of llama models, half a head apart in others.
-    pub(crate) rotary_layout: RotaryLayout,
+    /// How heads are rotated.
+    pub(crate) rotary: RotaryConfig,
+    /// The window of local blocks, in models that have them.
+    pub(crate) window: Option<Window>,
     /// Whether each head's queries and keys are normed.
     pub(crate) has_head_norms: bool,
+    /// Whether what attention and feed-forward part add is normed, too.
+    pub(crate) has_post_norms: bool,
+    /// What is done to the gate of the feed-forward part.
+    pub(crate) activation: Activation,
+    /// What the embedding is multiplied by.
+    pub(crate) embedding_scale: Option<f32>,
+    /// What inner products of queries and keys are multiplied by.
+    pub(crate) score_scale: f32,
+    /// Scores `x` become `cap * tanh(x / cap)` (Bello et al. 2016).
+    pub(crate) score_cap: Option<f32>,
+    /// The same for logits.
+    pub(crate) logit_cap: Option<f32>,
+    joins_matrices: bool,
 }
 
 impl DecoderConfig {
     /// Reads and checks the metadata.
     pub(crate) fn from_gguf(file: &GgufFile) -> Result<Self> {
-        let architecture = file.required_string("general.architecture")?;
-        let (rotary_layout, has_head_norms) = match architecture {
-            "llama" => (RotaryLayout::Interleaved, false),
-            "qwen2" => (RotaryLayout::Halves, false),
-            "qwen3" => (RotaryLayout::Halves, true),
-            other => return Err(file.unsupported("architecture", other, SUPPORTED)),
-        };
-        let key = |name: &str| format!("{architecture}.{name}");
-        let size = |name: &str| file.required_size(&key(name));
+        let name = file.required_string("general.architecture")?;
+        let architecture = Architecture::named(name)
+            .ok_or_else(|| file.unsupported("architecture", name, NAMES))?;
+        let key = |part: &str| format!("{name}.{part}");
+        let size = |part: &str| file.required_size(&key(part));
+        let blocks = size("block_count")?;
         let hidden = size("embedding_length")?;
         let heads = size("attention.head_count")?;
+        let head_dim = optional_size(file, &key("attention.key_length"))?.unwrap_or(hidden / heads);
+        check_head_dim(file, &key, head_dim)?;
+        let scaled_for = match architecture.rescaled_blocks == Some(blocks) {
+            true => hidden / heads,
+            false => head_dim,
+        };
         let config = Self {
-            blocks: size("block_count")?,
+            blocks,
             hidden,
             feed_forward: size("feed_forward_length")?,
             heads,
             kv_heads: optional_size(file, &key("attention.head_count_kv"))?.unwrap_or(heads),
-            head_dim: optional_size(file, &key("attention.key_length"))?.unwrap_or(hidden / heads),
+            head_dim,
             vocabulary: vocabulary(file)?,
-            context_length: context_length(file, &key)?,
-            norm_epsilon: file
-                .float(&key("attention.layer_norm_rms_epsilon"))?
-                .ok_or_else(|| file.bad("attention.layer_norm_rms_epsilon is missing"))?,
-            rotary_base: file.float(&key("rope.freq_base"))?.unwrap_or(10_000.0),
-            rotary_scale: rotary_scale(file, &key)?,
-            rotary_layout,
-            has_head_norms,
+            context_length: context_length(file, &key, &architecture)?,
+            norm_epsilon: norm_epsilon(file, &key)?,
+            rotary: RotaryConfig::from_gguf(file, &key, &architecture, head_dim)?,
+            window: Window::from_gguf(file, &key, &architecture, blocks)?,
+            has_head_norms: architecture.has_head_norms,
+            has_post_norms: architecture.has_post_norms,
+            activation: architecture.activation,
+            embedding_scale: architecture
+                .scales_embedding
+                .then_some((hidden as f32).sqrt()),
+            score_scale: score_scale(file, &key, scaled_for)?,
+            score_cap: cap(file, &key("attn_logit_softcapping"), architecture.score_cap)?,
+            logit_cap: cap(
+                file,
+                &key("final_logit_softcapping"),
+                architecture.logit_cap,
+            )?,
+            joins_matrices: architecture.joins_matrices,
         };
         config.check(file, &key)?;
         Ok(config)
+    }
+
+    /// Whether a block's attention is held to the window.
+    pub(crate) fn is_local(&self, block: usize) -> bool {
+        let window = self.window.as_ref();
+        window.is_some_and(|window| window.is_local(block))
+    }
+
+    /// The window of a block, in tokens.
+    pub(crate) fn window_of(&self, block: usize) -> Option<usize> {
+        let window = self.window.as_ref();
+        let window = window.filter(|window| window.is_local(block));
+        window.map(|window| window.tokens)
+    }
+
+    /// The matrices that make queries, keys and values, side by side: names without `.weight` and
+    /// widths of outputs. `name` makes the name of a block's part.
+    pub(crate) fn attention_parts(&self, name: &dyn Fn(&str) -> String) -> Vec<(String, usize)> {
+        let queries = self.heads * self.head_dim;
+        let keys = self.kv_heads * self.head_dim;
+        if self.joins_matrices {
+            return vec![(name("attn_qkv"), queries + 2 * keys)];
+        }
+        vec![
+            (name("attn_q"), queries),
+            (name("attn_k"), keys),
+            (name("attn_v"), keys),
+        ]
+    }
+
+    /// The matrices that make gate and up, side by side, as above.
+    pub(crate) fn feed_forward_parts(&self, name: &dyn Fn(&str) -> String) -> Vec<(String, usize)> {
+        let width = self.feed_forward;
+        if self.joins_matrices {
+            return vec![(name("ffn_up"), 2 * width)];
+        }
+        vec![(name("ffn_gate"), width), (name("ffn_up"), width)]
     }
 
     fn check(&self, file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<()> {
@@ -80,14 +140,6 @@ impl DecoderConfig {
                 self.heads, self.kv_heads
             )));
         }
-        if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
-            return Err(file.bad(format!("heads have the odd width {}", self.head_dim)));
-        }
-        self.check_same(file, &key("attention.value_length"), "key and value heads")?;
-        self.check_same(file, &key("rope.dimension_count"), "rotation and head")?;
-        if self.rotary_base <= 0.0 || self.norm_epsilon < 0.0 {
-            return Err(file.bad("rope.freq_base and the norms' epsilon must not be negative"));
-        }
         match file.integer(&key("expert_count"))? {
             None | Some(0) => Ok(()),
             Some(count) => {
@@ -96,22 +148,25 @@ impl DecoderConfig {
             }
         }
     }
-
-    fn check_same(&self, file: &GgufFile, key: &str, what: &'static str) -> Result<()> {
-        match optional_size(file, key)? {
-            Some(width) if width != self.head_dim => {
-                let found = format!("{what} width {} and {width}", self.head_dim);
-                Err(file.unsupported("attention", found, "equal widths"))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 fn optional_size(file: &GgufFile, key: &str) -> Result<Option<usize>> {
     match file.integer(key)? {
         None => Ok(None),
         Some(_) => file.required_size(key).map(Some),
+    }
+}
+
+fn check_head_dim(file: &GgufFile, key: &dyn Fn(&str) -> String, head_dim: usize) -> Result<()> {
+    if head_dim == 0 || !head_dim.is_multiple_of(2) {
+        return Err(file.bad(format!("heads have the odd width {head_dim}")));
+    }
+    match optional_size(file, &key("attention.value_length"))? {
+        Some(width) if width != head_dim => {
+            let found = format!("key and value heads width {head_dim} and {width}");
+            Err(file.unsupported("attention", found, "equal widths"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -127,25 +182,44 @@ fn vocabulary(file: &GgufFile) -> Result<usize> {
     }
 }
 
-/// A model whose attention sees a sliding window is held to contexts inside the window, in which it
-/// is an ordinary model.
-fn context_length(file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<usize> {
+fn context_length(
+    file: &GgufFile,
+    key: &dyn Fn(&str) -> String,
+    architecture: &Architecture,
+) -> Result<usize> {
     let trained = file.required_size(&key("context_length"))?;
-    let window = optional_size(file, &key("attention.sliding_window"))?;
+    if architecture.window_rule != WindowRule::LimitsContext {
+        return Ok(trained);
+    }
+    let window = window::size(file, key)?.filter(|tokens| *tokens > 0);
     Ok(window.map_or(trained, |window| window.min(trained)))
 }
 
-fn rotary_scale(file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<f32> {
-    let kind = file.string(&key("rope.scaling.type"))?.unwrap_or("none");
-    match kind {
-        "none" => Ok(1.0),
-        "linear" => {
-            let factor = file.float(&key("rope.scaling.factor"))?.unwrap_or(1.0);
-            if factor <= 0.0 {
-                return Err(file.bad(format!("rope.scaling.factor is {factor}")));
-            }
-            Ok(factor)
-        }
-        other => Err(file.unsupported("rotary scaling", other, "none, linear")),
+fn norm_epsilon(file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<f32> {
+    let key = key("attention.layer_norm_rms_epsilon");
+    match file.float(&key)? {
+        None => Err(file.bad(format!("{key} is missing"))),
+        Some(epsilon) if epsilon < 0.0 => Err(file.bad(format!("{key} must not be negative"))),
+        Some(epsilon) => Ok(epsilon),
+    }
+}
+
+/// What the file says; else one over the root of a head's width (Vaswani et al. 2017).
+fn score_scale(file: &GgufFile, key: &dyn Fn(&str) -> String, scaled_for: usize) -> Result<f32> {
+    let key = key("attention.scale");
+    match file.float(&key)? {
+        Some(scale) if scale < 0.0 => Err(file.bad(format!("{key} must not be negative"))),
+        // Some converters write 0 for a scale that is not stated.
+        Some(scale) if scale > 0.0 => Ok(scale),
+        _ => Ok(1.0 / (scaled_for as f32).sqrt()),
+    }
+}
+
+/// A soft cap; 0 in a file stands for none.
+fn cap(file: &GgufFile, key: &str, default: Option<f32>) -> Result<Option<f32>> {
+    match file.float(key)? {
+        Some(cap) if cap < 0.0 => Err(file.bad(format!("{key} must not be negative"))),
+        Some(cap) => Ok(Some(cap).filter(|cap| *cap > 0.0)),
+        None => Ok(default),
     }
 }

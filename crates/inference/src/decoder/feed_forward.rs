@@ -1,7 +1,8 @@
-//! The gated feed-forward part: `down(silu(gate(x)) * up(x))` (Shazeer 2020).
+//! The gated feed-forward part: `down(activation(gate(x)) * up(x))` (Shazeer 2020).
 
 use candle_core::Tensor;
 
+use super::architecture::Activation;
 use super::config::DecoderConfig;
 use super::projection::Projection;
 use super::weights::Weights;
@@ -13,21 +14,22 @@ pub(super) struct FeedForward {
     gate_up: Projection,
     down: Projection,
     width: usize,
+    activation: Activation,
 }
 
 impl FeedForward {
-    /// Reads the three matrices.
+    /// Reads the matrices.
     pub(super) fn load(
         config: &DecoderConfig,
         weights: &Weights<'_>,
         name: &dyn Fn(&str) -> String,
     ) -> Result<Self> {
         let width = config.feed_forward;
-        let (gate, up) = (name("ffn_gate"), name("ffn_up"));
         Ok(Self {
-            gate_up: weights.projection(&[(&gate, width), (&up, width)], config.hidden)?,
-            down: weights.projection(&[(&name("ffn_down"), config.hidden)], width)?,
+            gate_up: weights.projection(&config.feed_forward_parts(name), config.hidden)?,
+            down: weights.projection(&[(name("ffn_down"), config.hidden)], width)?,
             width,
+            activation: config.activation,
         })
     }
 
@@ -41,6 +43,10 @@ impl FeedForward {
         let both = self.gate_up.forward(input)?; // (tokens, 2 * width)
         let gate = both.narrow(1, 0, self.width)?.contiguous()?;
         let up = both.narrow(1, self.width, self.width)?.contiguous()?;
-        self.down.forward(&(gate.silu()? * up)?)
+        let gate = match self.activation {
+            Activation::Silu => gate.silu()?,
+            Activation::GeluTanh => gate.gelu()?,
+        };
+        self.down.forward(&(gate * up)?)
     }
 }

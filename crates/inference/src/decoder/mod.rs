@@ -1,10 +1,11 @@
 //! A llama-family decoder over Candle's operators, with the weights of a GGUF file.
 //!
-//! One code path runs Llama (SmolLM2 and Mistral among them), Qwen2 and Qwen3: they differ in biases,
-//! in a norm of queries and keys, and in how rotary pairs are laid out. Blocks are read in order of
-//! use; a tensor of the file that no block asked for is an error, because a model that is only
+//! One code path runs Llama (SmolLM2 and Mistral among them), Qwen2, Qwen3, Gemma 1 to 3 and Phi-3
+//! and Phi-4: they differ in biases, norms, the activation, what a window means and how rotary pairs
+//! are laid out, and `config` says in what. Blocks are read in order of use; a tensor of the file that no block asked for is an error, because a model that is only
 //! partly understood gives wrong answers, not slower ones.
 
+mod architecture;
 mod attention;
 mod cache;
 mod config;
@@ -12,7 +13,9 @@ mod feed_forward;
 mod norm;
 mod projection;
 mod rotary;
+mod rotary_config;
 mod weights;
+mod window;
 
 use candle_core::{Device, Tensor};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -20,21 +23,25 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use crate::Result;
 use crate::gguf::GgufFile;
 
+pub(crate) use architecture::Activation;
 use attention::Attention;
 pub(crate) use cache::KvCache;
+use cache::Step;
 pub(crate) use config::DecoderConfig;
 use feed_forward::FeedForward;
-use norm::RmsNorm;
+use norm::{RmsNorm, normed_by};
 use projection::Projection;
-pub(crate) use rotary::Rotary;
+pub(crate) use rotary::{AngleTable, AngleTables, Rotary};
 pub(crate) use weights::{Weights, kernel_format};
 
 #[derive(Debug)]
 struct Block {
     attention_norm: RmsNorm,
     attention: Attention,
+    attention_post_norm: Option<RmsNorm>,
     feed_forward_norm: RmsNorm,
     feed_forward: FeedForward,
+    feed_forward_post_norm: Option<RmsNorm>,
 }
 
 /// The decoder. Its weights never change; what a request adds is in its [`KvCache`].
@@ -80,9 +87,9 @@ impl Decoder {
         &self.config
     }
 
-    /// An empty cache for one request.
-    pub(crate) fn new_cache(&self) -> KvCache {
-        KvCache::new(&self.config, &self.device)
+    /// An empty cache for one request of at most `tokens` tokens.
+    pub(crate) fn new_cache(&self, tokens: usize) -> KvCache {
+        KvCache::new(&self.config, tokens, &self.device)
     }
 
     /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
@@ -104,7 +111,11 @@ impl Decoder {
         let hidden = self.hidden(tokens, cache)?;
         let asked = hidden.narrow(0, first, tokens.len() - first)?; // (asked, hidden)
         let asked = self.output_norm.forward(&asked)?;
-        self.output.forward(&asked)?.flatten_all()?.to_vec1()
+        let mut logits = self.output.forward(&asked)?;
+        if let Some(cap) = self.config.logit_cap.map(f64::from) {
+            logits = ((logits / cap)?.tanh()? * cap)?;
+        }
+        logits.flatten_all()?.to_vec1()
     }
 
     /// Memory of the weights that each token reads.
@@ -124,12 +135,12 @@ impl Decoder {
     fn hidden(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<Tensor> {
         let ids = Tensor::new(tokens, &self.device)?;
         let mut hidden = self.embedding.index_select(&ids, 0)?; // (tokens, hidden)
-        let mut step = cache.step(tokens.len(), &self.rotary)?;
+        if let Some(scale) = self.config.embedding_scale {
+            hidden = (hidden * f64::from(scale))?;
+        }
+        let step = cache.step(tokens.len(), &self.rotary)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            let normed = block.attention_norm.forward(&hidden)?;
-            hidden = (hidden + block.attention.forward(&normed, &mut step, index)?)?;
-            let normed = block.feed_forward_norm.forward(&hidden)?;
-            hidden = (hidden + block.feed_forward.forward(&normed)?)?;
+            hidden = block.forward(hidden, &step, index)?;
         }
         step.finish();
         Ok(hidden)
@@ -140,12 +151,30 @@ impl Block {
     fn load(config: &DecoderConfig, weights: &Weights<'_>, index: usize) -> Result<Self> {
         let name = |part: &str| format!("blk.{index}.{part}");
         let norm = |part: &str| RmsNorm::load(config, weights, &name(part), config.hidden);
+        let post_norm = |part: &str| config.has_post_norms.then(|| norm(part)).transpose();
         Ok(Self {
             attention_norm: norm("attn_norm.weight")?,
-            attention: Attention::load(config, weights, &name)?,
+            attention: Attention::load(config, weights, index, &name)?,
+            attention_post_norm: post_norm("post_attention_norm.weight")?,
             feed_forward_norm: norm("ffn_norm.weight")?,
             feed_forward: FeedForward::load(config, weights, &name)?,
+            feed_forward_post_norm: post_norm("post_ffw_norm.weight")?,
         })
+    }
+
+    /// (tokens, hidden) -> (tokens, hidden)
+    fn forward(
+        &self,
+        hidden: Tensor,
+        step: &Step<'_>,
+        index: usize,
+    ) -> candle_core::Result<Tensor> {
+        let normed = self.attention_norm.forward(&hidden)?;
+        let mixed = self.attention.forward(&normed, step, index)?;
+        let hidden = (hidden + normed_by(&self.attention_post_norm, mixed)?)?;
+        let normed = self.feed_forward_norm.forward(&hidden)?;
+        let inner = self.feed_forward.forward(&normed)?;
+        hidden + normed_by(&self.feed_forward_post_norm, inner)?
     }
 }
 
@@ -156,13 +185,18 @@ fn load_output(
     embedding: &Tensor,
 ) -> Result<Projection> {
     if weights.has("output.weight") {
-        return weights.projection(&[("output", config.vocabulary)], config.hidden);
+        return weights.projection(&[("output".to_owned(), config.vocabulary)], config.hidden);
     }
     if weights.keeps_quantised() {
-        return weights.projection(&[("token_embd", config.vocabulary)], config.hidden);
+        return weights.projection(
+            &[("token_embd".to_owned(), config.vocabulary)],
+            config.hidden,
+        );
     }
     weights.tied_projection(embedding)
 }
 
+#[cfg(test)]
+mod made_up_tests;
 #[cfg(test)]
 mod tests;

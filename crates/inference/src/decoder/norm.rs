@@ -32,3 +32,11 @@ impl RmsNorm {
         candle_nn::ops::rms_norm(&input.contiguous()?, &self.scale, self.epsilon)
     }
 }
+
+/// A norm, in models that have it.
+pub(super) fn normed_by(norm: &Option<RmsNorm>, input: Tensor) -> candle_core::Result<Tensor> {
+    match norm {
+        Some(norm) => norm.forward(&input),
+        None => Ok(input),
+    }
+}

@@ -10,17 +10,44 @@ use longtrainer_kernels::RotaryLayout;
 use super::config::DecoderConfig;
 use super::weights::Weights;
 
+const FACTORS: &str = "rope_freqs.weight";
+const LONG_FACTORS: &str = "rope_factors_long.weight";
+const SHORT_FACTORS: &str = "rope_factors_short.weight";
+
 /// The frequencies of a model.
 #[derive(Debug)]
 pub(crate) struct Rotary {
-    /// Radians a position, one a pair.
-    frequencies: Vec<f64>,
+    global: Frequencies,
+    /// What requests of more than so many tokens get instead (LongRoPE, Ding et al. 2024).
+    long: Option<(usize, Frequencies)>,
+    /// Those of blocks with a window, where they are others.
+    local: Option<Frequencies>,
+    magnitude: f32,
     layout: RotaryLayout,
     device: Device,
 }
 
-/// Cosines and sines of the positions of a step, each (tokens, head_dim / 2).
+/// Radians a position, one a pair.
+type Frequencies = Vec<f64>;
+
+/// Cosines and sines of the angles of a step's tokens, each (tokens, rotated components / 2).
 #[derive(Debug)]
+pub(crate) struct AngleTable {
+    /// Values of a row.
+    pub(crate) pairs: usize,
+    pub(crate) cosines: Vec<f32>,
+    pub(crate) sines: Vec<f32>,
+}
+
+/// The angles of a step in all blocks.
+#[derive(Debug)]
+pub(crate) struct AngleTables {
+    global: AngleTable,
+    local: Option<AngleTable>,
+}
+
+/// The same for one kind of blocks, as tensors.
+#[derive(Debug, Clone)]
 pub(super) struct Angles {
     cosines: Tensor,
     sines: Tensor,
@@ -28,23 +55,41 @@ pub(super) struct Angles {
 }
 
 impl Rotary {
-    /// Frequencies `base^(-2 i / head_dim)`, divided by the factors that a file may hold (Llama 3.1
-    /// stretches the slow ones).
+    /// Frequencies `base^(-2 i / width)`, divided by the factors that a file may hold: Llama 3.1
+    /// stretches the slow ones, Phi-3 has two sets, for short and for long requests.
     pub(crate) fn load(config: &DecoderConfig, weights: &Weights<'_>) -> crate::Result<Self> {
-        let pairs = config.head_dim / 2;
-        let factors = if weights.has("rope_freqs.weight") {
-            weights.vector("rope_freqs.weight", pairs)?
-        } else {
-            vec![1.0; pairs]
+        let rotary = &config.rotary;
+        let pairs = rotary.width / 2;
+        let ones = vec![1.0; pairs];
+        let of = |base: f32, scale: f32, factors: &[f32]| -> Frequencies {
+            let factors = factors.iter().enumerate();
+            let frequencies = factors.map(|(pair, factor)| {
+                let exponent = -2.0 * pair as f64 / rotary.width as f64;
+                f64::from(base).powf(exponent) / f64::from(*factor) / f64::from(scale)
+            });
+            frequencies.collect()
         };
-        let base = f64::from(config.rotary_base);
-        let frequencies = factors.iter().enumerate().map(|(pair, factor)| {
-            let exponent = -2.0 * pair as f64 / config.head_dim as f64;
-            base.powf(exponent) / f64::from(*factor) / f64::from(config.rotary_scale)
-        });
+        let (global, long) = if weights.has(LONG_FACTORS) || weights.has(SHORT_FACTORS) {
+            let Some(original) = rotary.original_context else {
+                let problem = "the file does not say up to which context they hold: \
+                               rope.scaling.original_context_length is missing";
+                return Err(weights.bad(SHORT_FACTORS, problem));
+            };
+            let long = factors(weights, LONG_FACTORS, pairs)?;
+            let short = factors(weights, SHORT_FACTORS, pairs)?;
+            (short, Some((original, long)))
+        } else if weights.has(FACTORS) {
+            (factors(weights, FACTORS, pairs)?, None)
+        } else {
+            (ones.clone(), None)
+        };
+        let local = rotary.local_base.filter(|_| config.window.is_some());
         Ok(Self {
-            frequencies: frequencies.collect(),
-            layout: config.rotary_layout,
+            global: of(rotary.base, rotary.scale, &global),
+            long: long.map(|(original, long)| (original, of(rotary.base, rotary.scale, &long))),
+            local: local.map(|base| of(base, 1.0, &ones)),
+            magnitude: rotary.magnitude,
+            layout: rotary.layout,
             device: weights.device().clone(),
         })
     }
@@ -54,34 +99,73 @@ impl Rotary {
         self.layout
     }
 
-    /// Cosines and sines of the angles of `count` tokens from position `start` on, each
-    /// (tokens, head_dim / 2).
-    pub(crate) fn tables(&self, start: usize, count: usize) -> (Vec<f32>, Vec<f32>) {
-        let positions = start..start + count;
-        let angles = positions.flat_map(|position| {
-            let turn = move |frequency: &f64| (position as f64 * frequency).sin_cos();
-            self.frequencies.iter().map(turn)
-        });
-        angles
-            .map(|(sine, cosine)| (cosine as f32, sine as f32))
-            .unzip()
+    /// The angles of `count` tokens from position `start` on, in a request of at most `limit` tokens.
+    pub(crate) fn tables(&self, limit: usize, start: usize, count: usize) -> AngleTables {
+        let table = |frequencies: &Frequencies| {
+            let positions = start..start + count;
+            let angles = positions.flat_map(|position| {
+                let turn = move |frequency: &f64| (position as f64 * frequency).sin_cos();
+                frequencies.iter().map(turn)
+            });
+            let magnitude = f64::from(self.magnitude);
+            let parts = angles
+                .map(|(sine, cosine)| ((cosine * magnitude) as f32, (sine * magnitude) as f32));
+            let (cosines, sines) = parts.unzip();
+            AngleTable {
+                pairs: frequencies.len(),
+                cosines,
+                sines,
+            }
+        };
+        let global = match &self.long {
+            Some((original, long)) if limit > *original => long,
+            _ => &self.global,
+        };
+        AngleTables {
+            global: table(global),
+            local: self.local.as_ref().map(table),
+        }
     }
 
-    /// The same as tensors.
-    pub(super) fn angles(&self, start: usize, count: usize) -> Result<Angles> {
-        let shape = (count, self.frequencies.len());
-        let (cosines, sines) = self.tables(start, count);
+    /// A table of angles as tensors.
+    pub(super) fn angles(&self, table: &AngleTable) -> Result<Angles> {
+        let tensor = |values: &[f32]| Tensor::from_slice(values, ((), table.pairs), &self.device);
         Ok(Angles {
-            cosines: Tensor::from_vec(cosines, shape, &self.device)?,
-            sines: Tensor::from_vec(sines, shape, &self.device)?,
+            cosines: tensor(&table.cosines)?,
+            sines: tensor(&table.sines)?,
             layout: self.layout,
         })
     }
 }
 
+fn factors(weights: &Weights<'_>, name: &str, pairs: usize) -> crate::Result<Vec<f32>> {
+    let factors = weights.vector(name, pairs)?;
+    match factors.iter().all(|factor| *factor > 0.0) {
+        true => Ok(factors),
+        false => Err(weights.bad(name, "factors must be greater than 0")),
+    }
+}
+
+impl AngleTables {
+    /// The angles in blocks with a window, or in the others.
+    pub(crate) fn of(&self, is_local: bool) -> &AngleTable {
+        let local = self.local.as_ref().filter(|_| is_local);
+        local.unwrap_or(&self.global)
+    }
+}
+
 impl Angles {
-    /// Rotates (heads, tokens, head_dim), contiguous.
+    /// Rotates (heads, tokens, head_dim), contiguous; components beyond the angles stay as they are.
     pub(super) fn rotate(&self, heads: &Tensor) -> Result<Tensor> {
+        let (width, head_dim) = (2 * self.cosines.dim(1)?, heads.dim(2)?);
+        if width == head_dim {
+            return self.rotate_whole(heads);
+        }
+        let rotated = self.rotate_whole(&heads.narrow(2, 0, width)?.contiguous()?)?;
+        Tensor::cat(&[&rotated, &heads.narrow(2, width, head_dim - width)?], 2)
+    }
+
+    fn rotate_whole(&self, heads: &Tensor) -> Result<Tensor> {
         let batch = heads.unsqueeze(0)?;
         let rotated = match self.layout {
             RotaryLayout::Interleaved => {

@@ -23,7 +23,7 @@ fn load_as(model: &TinyModel, dtype: GgmlDType) -> Result<Decoder> {
 }
 
 fn logits(decoder: &Decoder, chunks: &[&[u32]]) -> Vec<f32> {
-    let mut cache = decoder.new_cache();
+    let mut cache = decoder.new_cache(usize::MAX);
     let (last, before) = chunks.split_last().unwrap();
     for chunk in before {
         decoder.read(chunk, &mut cache).unwrap();
@@ -87,7 +87,9 @@ fn the_default_model_agrees_with_transformers() {
     let (mut places, mut same, mut compared, mut most) = (0, 0, 0, 0f32);
     for answer in &reference.answers {
         let tokens = [answer.tokens.as_slice(), &answer.greedy].concat();
-        let hidden = decoder.hidden(&tokens, &mut decoder.new_cache()).unwrap();
+        let hidden = decoder
+            .hidden(&tokens, &mut decoder.new_cache(usize::MAX))
+            .unwrap();
         let hidden = decoder.output_norm.forward(&hidden).unwrap();
         let logits = decoder
             .output
@@ -166,7 +168,7 @@ fn quantised_files_are_read() {
 #[test]
 fn a_context_holds_what_it_says_and_no_more() {
     let decoder = load(&TinyModel::new("llama")).unwrap();
-    let mut cache = decoder.new_cache();
+    let mut cache = decoder.new_cache(usize::MAX);
     decoder
         .read(&vec![1; tiny::CONTEXT - 1], &mut cache)
         .unwrap();

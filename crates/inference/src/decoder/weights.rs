@@ -59,7 +59,11 @@ impl<'file> Weights<'file> {
 
     /// Linear maps of one input, each with a bias if the file has one, joined to one product:
     /// `parts` are names without `.weight` and widths of outputs.
-    pub(super) fn projection(&self, parts: &[(&str, usize)], inputs: usize) -> Result<Projection> {
+    pub(super) fn projection(
+        &self,
+        parts: &[(String, usize)],
+        inputs: usize,
+    ) -> Result<Projection> {
         let bias = self.joined_bias(parts)?;
         if self.keeps_quantised() {
             let matrices = parts.iter().map(|(name, outputs)| {
@@ -74,7 +78,7 @@ impl<'file> Weights<'file> {
             .iter()
             .map(|(name, outputs)| self.dense(&format!("{name}.weight"), &[*outputs, inputs]));
         let matrices = matrices.collect::<Result<Vec<Tensor>>>()?;
-        let first = parts.first().map_or("", |(name, _)| name);
+        let first = parts.first().map_or("", |(name, _)| name.as_str());
         Projection::dense(&matrices, bias).map_err(|error| self.failed(first, &error))
     }
 
@@ -144,11 +148,11 @@ impl<'file> Weights<'file> {
     }
 
     /// The biases of linear maps of one input, one after another, if the file has them.
-    pub(crate) fn joined_bias_values(&self, parts: &[(&str, usize)]) -> Result<Option<Vec<f32>>> {
+    pub(crate) fn joined_bias_values(&self, parts: &[(String, usize)]) -> Result<Option<Vec<f32>>> {
         let Some(bias) = self.joined_bias(parts)? else {
             return Ok(None);
         };
-        let first = parts.first().map_or("", |(name, _)| name);
+        let first = parts.first().map_or("", |(name, _)| name.as_str());
         let values = bias.to_vec1().map_err(|error| self.failed(first, &error))?;
         Ok(Some(values))
     }
@@ -160,7 +164,7 @@ impl<'file> Weights<'file> {
         QMatMul::from_qtensor(tensor).map_err(|error| self.failed(name, &error))
     }
 
-    fn joined_bias(&self, parts: &[(&str, usize)]) -> Result<Option<Tensor>> {
+    fn joined_bias(&self, parts: &[(String, usize)]) -> Result<Option<Tensor>> {
         let mut biases = Vec::new();
         for (name, outputs) in parts {
             let name = format!("{name}.bias");
@@ -171,7 +175,7 @@ impl<'file> Weights<'file> {
         if biases.is_empty() {
             return Ok(None);
         }
-        let first = parts.first().map_or("", |(name, _)| name);
+        let first = parts.first().map_or("", |(name, _)| name.as_str());
         if biases.len() != parts.len() {
             return Err(self
                 .file
@@ -203,6 +207,11 @@ impl<'file> Weights<'file> {
     fn mark_used(&self, name: &str) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.insert(name.to_owned());
+    }
+
+    /// An error about a tensor, in words.
+    pub(super) fn bad(&self, name: &str, problem: &str) -> crate::Error {
+        self.file.bad_tensor(name, problem)
     }
 
     /// An error about a tensor.

@@ -46,7 +46,8 @@ impl<M: LanguageModel, T: TokenText> Worker<M, T> {
     }
 
     fn try_answer(&self, job: Job) -> Result<(), End> {
-        let mut cache = self.model.new_cache();
+        let most = job.prompt.len().saturating_add(job.max_tokens);
+        let mut cache = self.model.new_cache(most);
         let mut logits = self.read_prompt(&job, &mut cache)?;
         let mut sampler = Sampler::new(job.sampling.clone());
         let mut text = AnswerText::new(job.stop.clone());

@@ -25,7 +25,7 @@ const END: u32 = 250;
 impl LanguageModel for Fake {
     type Cache = Vec<u32>;
 
-    fn new_cache(&self) -> Vec<u32> {
+    fn new_cache(&self, _: usize) -> Vec<u32> {
         Vec::new()
     }
 

@@ -146,6 +146,16 @@ impl GgufFile {
         self.list(key, "a list of whole numbers", integer)
     }
 
+    /// A list of booleans, if the key is there.
+    pub(crate) fn booleans(&self, key: &str) -> Result<Option<Vec<bool>>> {
+        self.list(key, "a list of booleans", |value| value.to_bool().ok())
+    }
+
+    /// Whether the key is there and holds a list.
+    pub(crate) fn is_list(&self, key: &str) -> bool {
+        matches!(self.content.metadata.get(key), Some(Value::Array(_)))
+    }
+
     /// Names of all tensors.
     pub(crate) fn tensor_names(&self) -> impl Iterator<Item = &str> {
         self.content.tensor_infos.keys().map(String::as_str)

@@ -3,6 +3,7 @@
 use longtrainer_kernels::{HeadRows, Rows, Team, causal_attention, rms_norm, rotate};
 
 use crate::Result;
+use crate::decoder::AngleTable;
 use crate::error::ComputeError;
 use crate::rows::try_rows;
 
@@ -21,28 +22,35 @@ pub(super) struct Attention {
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
+    score_scale: f32,
+    window: Option<usize>,
+    is_local: bool,
 }
 
 impl Attention {
-    /// Reads the four matrices, their biases and the norms of heads.
-    pub(super) fn load(loader: &Loader<'_>, name: &dyn Fn(&str) -> String) -> Result<Self> {
+    /// Reads the matrices of a block, their biases and the norms of heads.
+    pub(super) fn load(
+        loader: &Loader<'_>,
+        block: usize,
+        name: &dyn Fn(&str) -> String,
+    ) -> Result<Self> {
         let config = loader.config;
         let queries = config.heads * config.head_dim;
-        let keys = config.kv_heads * config.head_dim;
-        let (query, key, value) = (name("attn_q"), name("attn_k"), name("attn_v"));
-        let parts = [(query.as_str(), queries), (&key, keys), (&value, keys)];
         let head_norm = |part: &str| {
             let load = || loader.norm(&name(part), config.head_dim);
             config.has_head_norms.then(load).transpose()
         };
         Ok(Self {
-            query_key_value: loader.projection(&parts, config.hidden)?,
+            query_key_value: loader.projection(&config.attention_parts(name), config.hidden)?,
             query_norm: head_norm("attn_q_norm.weight")?,
             key_norm: head_norm("attn_k_norm.weight")?,
-            output: loader.projection(&[(&name("attn_output"), config.hidden)], queries)?,
+            output: loader.projection(&[(name("attn_output"), config.hidden)], queries)?,
             heads: config.heads,
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
+            score_scale: config.score_scale,
+            window: config.window_of(block),
+            is_local: config.is_local(block),
         })
     }
 
@@ -73,8 +81,15 @@ impl Attention {
         let [queries, keys, values] = self.split(joined)?;
         let cache = step.extend(block, keys, values)?;
         inner.resize(queries.count() * self.heads * self.head_dim, 0.0);
-        let scale = 1.0 / (self.head_dim as f32).sqrt();
-        causal_attention(team, queries, cache, self.heads, scale, None, inner)?;
+        causal_attention(
+            team,
+            queries,
+            cache,
+            self.heads,
+            self.score_scale,
+            self.window,
+            inner,
+        )?;
         self.output.forward(team, inner, rows, out)
     }
 
@@ -109,7 +124,11 @@ impl Attention {
 
     /// Turns queries and keys, which lie side by side, by their positions.
     fn rotate(&self, team: &Team, step: &Step<'_>, joined: &mut [f32]) -> Result<(), ComputeError> {
-        let pairs = self.head_dim / 2;
+        let AngleTable {
+            pairs,
+            cosines,
+            sines,
+        } = step.angles(self.is_local);
         let rows = HeadRows {
             stride: self.stride(),
             offset: 0,
@@ -118,7 +137,7 @@ impl Attention {
         };
         try_rows(team, joined, self.stride(), |first, run| {
             let angles = first * pairs..(first + run.len() / rows.stride) * pairs;
-            let (cosines, sines) = (&step.cosines[angles.clone()], &step.sines[angles]);
+            let (cosines, sines) = (&cosines[angles.clone()], &sines[angles]);
             rotate(run, rows, cosines, sines, step.layout)
         })
     }

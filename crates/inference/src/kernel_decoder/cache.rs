@@ -2,7 +2,7 @@
 
 use longtrainer_kernels::{KeyValueCache, RotaryLayout, Rows};
 
-use crate::decoder::{DecoderConfig, Rotary};
+use crate::decoder::{AngleTable, AngleTables, DecoderConfig, Rotary};
 use crate::error::ComputeError;
 
 /// The cache of one request.
@@ -19,20 +19,18 @@ pub(crate) struct DecoderCache {
 pub(super) struct Step<'cache> {
     cache: &'cache mut DecoderCache,
     count: usize,
-    /// Cosines and sines of the tokens' angles: (tokens, head_dim / 2).
-    pub(super) cosines: Vec<f32>,
-    pub(super) sines: Vec<f32>,
+    angles: AngleTables,
     pub(super) layout: RotaryLayout,
 }
 
 impl DecoderCache {
-    /// An empty cache.
-    pub(super) fn new(config: &DecoderConfig) -> Self {
+    /// An empty cache for a request of at most `tokens` tokens.
+    pub(super) fn new(config: &DecoderConfig, tokens: usize) -> Self {
         let block = || KeyValueCache::new(config.kv_heads, config.head_dim);
         Self {
             blocks: std::iter::repeat_with(block).take(config.blocks).collect(),
             length: 0,
-            limit: config.context_length,
+            limit: config.context_length.min(tokens),
         }
     }
 
@@ -43,18 +41,21 @@ impl DecoderCache {
             let problem = format!("{count} tokens cannot follow {length} in a context of {limit}");
             return Err(problem.into());
         }
-        let (cosines, sines) = rotary.tables(self.length, count);
         Ok(Step {
+            angles: rotary.tables(self.limit, self.length, count),
             cache: self,
             count,
-            cosines,
-            sines,
             layout: rotary.layout(),
         })
     }
 }
 
 impl Step<'_> {
+    /// Angles of the tokens in blocks with a window, or in the others.
+    pub(super) fn angles(&self, is_local: bool) -> &AngleTable {
+        self.angles.of(is_local)
+    }
+
     /// Stores the keys and values of a block's tokens, and returns its cache.
     pub(super) fn extend(
         &mut self,

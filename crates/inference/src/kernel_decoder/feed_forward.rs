@@ -1,8 +1,9 @@
-//! The gated feed-forward part of a block: SwiGLU (Shazeer 2020).
+//! The gated feed-forward part of a block: SwiGLU or GeGLU (Shazeer 2020).
 
-use longtrainer_kernels::{Team, silu_product};
+use longtrainer_kernels::{Team, gelu_tanh_product, silu_product};
 
 use crate::Result;
+use crate::decoder::Activation;
 use crate::error::ComputeError;
 use crate::rows::try_rows;
 
@@ -16,17 +17,19 @@ pub(super) struct FeedForward {
     gate_up: Projection,
     down: Projection,
     width: usize,
+    activation: Activation,
 }
 
 impl FeedForward {
     pub(super) fn load(loader: &Loader<'_>, name: &dyn Fn(&str) -> String) -> Result<Self> {
         let width = loader.config.feed_forward;
         let hidden = loader.config.hidden;
-        let (gate, up) = (name("ffn_gate"), name("ffn_up"));
+        let gate_up = loader.config.feed_forward_parts(name);
         Ok(Self {
-            gate_up: loader.projection(&[(&gate, width), (&up, width)], hidden)?,
-            down: loader.projection(&[(&name("ffn_down"), hidden)], width)?,
+            gate_up: loader.projection(&gate_up, hidden)?,
+            down: loader.projection(&[(name("ffn_down"), hidden)], width)?,
             width,
+            activation: loader.config.activation,
         })
     }
 
@@ -50,7 +53,10 @@ impl FeedForward {
         inner.resize(joined.len() / 2, 0.0);
         try_rows(team, inner, width, |first, inner| {
             let gate_up = &joined[2 * first * width..2 * (first * width + inner.len())];
-            silu_product(gate_up, inner, width)
+            match self.activation {
+                Activation::Silu => silu_product(gate_up, inner, width),
+                Activation::GeluTanh => gelu_tanh_product(gate_up, inner, width),
+            }
         })?;
         self.down.forward(team, inner, rows, out)
     }

@@ -31,6 +31,9 @@ use feed_forward::FeedForward;
 use projection::Projection;
 use scratch::Scratch;
 
+/// What the attention kernels cannot do.
+const CAPPED_SCORES: &str = "softly capped scores";
+
 /// The decoder. Its weights never change; what a request adds is in its [`DecoderCache`].
 #[derive(Debug)]
 pub(crate) struct KernelDecoder {
@@ -49,8 +52,10 @@ pub(crate) struct KernelDecoder {
 struct Block {
     attention_norm: RmsNorm,
     attention: Attention,
+    attention_post_norm: Option<RmsNorm>,
     feed_forward_norm: RmsNorm,
     feed_forward: FeedForward,
+    feed_forward_post_norm: Option<RmsNorm>,
 }
 
 /// Root mean square norm (Zhang and Sennrich 2019).
@@ -61,8 +66,12 @@ struct RmsNorm {
 }
 
 impl KernelDecoder {
-    /// What keeps a file from being run here: the first matrix of a type without a kernel.
-    pub(crate) fn obstacle(file: &GgufFile) -> Option<String> {
+    /// What keeps a file from being run here: soft-capped scores, or the first matrix of a type
+    /// without a kernel.
+    pub(crate) fn obstacle(file: &GgufFile, config: &DecoderConfig) -> Option<String> {
+        if config.score_cap.is_some() {
+            return Some(CAPPED_SCORES.to_owned());
+        }
         let mut names: Vec<&str> = file.tensor_names().collect();
         names.sort_unstable();
         names.into_iter().find_map(|name| {
@@ -76,6 +85,9 @@ impl KernelDecoder {
     /// Reads the weights of a file.
     pub(crate) fn from_gguf(file: &GgufFile, team: Arc<Team>) -> Result<Self> {
         let config = DecoderConfig::from_gguf(file)?;
+        if config.score_cap.is_some() {
+            return Err(file.unsupported("attention of kernels", CAPPED_SCORES, "other scores"));
+        }
         let weights = Weights::new(file, &candle_core::Device::Cpu);
         let loader = Loader {
             config: &config,
@@ -83,7 +95,10 @@ impl KernelDecoder {
             team: &team,
         };
         let decoder = Self {
-            embedding: loader.projection(&[("token_embd", config.vocabulary)], config.hidden)?,
+            embedding: loader.projection(
+                &[("token_embd".to_owned(), config.vocabulary)],
+                config.hidden,
+            )?,
             rotary: Rotary::load(&config, &weights)?,
             blocks: (0..config.blocks)
                 .map(|index| Block::load(&loader, index))
@@ -91,7 +106,9 @@ impl KernelDecoder {
             output_norm: loader.norm("output_norm.weight", config.hidden)?,
             output: weights
                 .has("output.weight")
-                .then(|| loader.projection(&[("output", config.vocabulary)], config.hidden))
+                .then(|| {
+                    loader.projection(&[("output".to_owned(), config.vocabulary)], config.hidden)
+                })
                 .transpose()?,
             scratch: RefCell::default(),
             team: Arc::clone(&team),
@@ -107,9 +124,9 @@ impl KernelDecoder {
         blocks + self.output().bytes()
     }
 
-    /// An empty cache for one request.
-    pub(crate) fn new_cache(&self) -> DecoderCache {
-        DecoderCache::new(&self.config)
+    /// An empty cache for one request of at most `tokens` tokens.
+    pub(crate) fn new_cache(&self, tokens: usize) -> DecoderCache {
+        DecoderCache::new(&self.config, tokens)
     }
 
     /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
@@ -150,6 +167,9 @@ impl KernelDecoder {
         let output = self.output();
         let mut logits = Vec::new();
         output.forward(&self.team, normed, rows, &mut logits)?;
+        if let Some(cap) = self.config.logit_cap {
+            cap_softly(&self.team, &mut logits, self.config.vocabulary, cap)?;
+        }
         Ok(logits)
     }
 
@@ -180,6 +200,9 @@ impl KernelDecoder {
         for (token, state) in tokens.iter().zip(states.chunks_exact_mut(hidden)) {
             self.embedding.row(*token as usize, state)?;
         }
+        if let Some(scale) = self.config.embedding_scale {
+            states.iter_mut().for_each(|value| *value *= scale);
+        }
         Ok(())
     }
 }
@@ -201,7 +224,7 @@ impl Loader<'_> {
     }
 
     /// Linear maps of one input: names without `.weight` and widths of outputs.
-    fn projection(&self, parts: &[(&str, usize)], inputs: usize) -> Result<Projection> {
+    fn projection(&self, parts: &[(String, usize)], inputs: usize) -> Result<Projection> {
         Projection::load(self.weights, self.team, parts, inputs)
     }
 }
@@ -209,12 +232,16 @@ impl Loader<'_> {
 impl Block {
     fn load(loader: &Loader<'_>, index: usize) -> Result<Self> {
         let name = |part: &str| format!("blk.{index}.{part}");
-        let hidden = loader.config.hidden;
+        let norm = |part: &str| loader.norm(&name(part), loader.config.hidden);
+        let has_post_norms = loader.config.has_post_norms;
+        let post_norm = |part: &str| has_post_norms.then(|| norm(part)).transpose();
         Ok(Self {
-            attention_norm: loader.norm(&name("attn_norm.weight"), hidden)?,
-            attention: Attention::load(loader, &name)?,
-            feed_forward_norm: loader.norm(&name("ffn_norm.weight"), hidden)?,
+            attention_norm: norm("attn_norm.weight")?,
+            attention: Attention::load(loader, index, &name)?,
+            attention_post_norm: post_norm("post_attention_norm.weight")?,
+            feed_forward_norm: norm("ffn_norm.weight")?,
             feed_forward: FeedForward::load(loader, &name)?,
+            feed_forward_post_norm: post_norm("post_ffw_norm.weight")?,
         })
     }
 
@@ -228,12 +255,33 @@ impl Block {
         self.attention_norm
             .forward(team, &scratch.states, &mut scratch.normed)?;
         self.attention.forward(team, step, index, scratch)?;
-        add_rows(team, &mut scratch.states, &scratch.out, self.width())?;
+        self.add_output(team, &self.attention_post_norm, scratch)?;
         self.feed_forward_norm
             .forward(team, &scratch.states, &mut scratch.normed)?;
         self.feed_forward.forward(team, scratch)?;
-        add_rows(team, &mut scratch.states, &scratch.out, self.width())?;
-        Ok(())
+        self.add_output(team, &self.feed_forward_post_norm, scratch)
+    }
+
+    /// Adds what a part of the block put out to the states, normed in models that do.
+    fn add_output(
+        &self,
+        team: &Team,
+        post_norm: &Option<RmsNorm>,
+        scratch: &mut Scratch,
+    ) -> Result<(), ComputeError> {
+        let Scratch {
+            states,
+            normed,
+            out,
+            ..
+        } = scratch;
+        match post_norm {
+            Some(norm) => {
+                norm.forward(team, out, normed)?;
+                add_rows(team, states, normed, self.width())
+            }
+            None => add_rows(team, states, out, self.width()),
+        }
     }
 
     fn weight_bytes(&self) -> usize {
@@ -269,5 +317,14 @@ fn add_rows(
             states,
             &addition[first * width..first * width + states.len()],
         )
+    })
+}
+
+/// Makes each value `x` of rows of `width` `cap * tanh(x / cap)`.
+fn cap_softly(team: &Team, values: &mut [f32], width: usize, cap: f32) -> Result<(), ComputeError> {
+    try_rows(team, values, width, |_, values| {
+        let capped = values.iter_mut();
+        capped.for_each(|value| *value = cap * (*value / cap).tanh());
+        Ok(())
     })
 }

@@ -19,14 +19,14 @@ impl Projection {
     pub(super) fn load(
         weights: &Weights<'_>,
         team: &Team,
-        parts: &[(&str, usize)],
+        parts: &[(String, usize)],
         inputs: usize,
     ) -> Result<Self> {
         let matrices = parts.iter().map(|(name, outputs)| {
             weights.matrix(team, &format!("{name}.weight"), *outputs, inputs)
         });
         let matrices = matrices.collect::<Result<_>>()?;
-        let first = parts.first().map_or("", |(name, _)| name);
+        let first = parts.first().map_or("", |(name, _)| name.as_str());
         let failed = |error: longtrainer_kernels::Error| weights.failed(first, &error);
         let linear = Linear::new(matrices).map_err(failed)?;
         let linear = match weights.joined_bias_values(parts)? {

@@ -12,6 +12,9 @@ use crate::tiny::{self, TinyModel};
 
 const TOKENS: [u32; 9] = [258, 72, 101, 3, 256, 257, 200, 72, 259];
 
+/// Those that the kernels run.
+const ARCHITECTURES: [&str; 6] = ["llama", "qwen2", "qwen3", "gemma", "gemma3", "phi3"];
+
 fn open(model: &TinyModel, dtype: GgmlDType) -> GgufFile {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
@@ -19,12 +22,16 @@ fn open(model: &TinyModel, dtype: GgmlDType) -> GgufFile {
     GgufFile::open(&path).unwrap()
 }
 
+fn obstacle(file: &GgufFile) -> Option<String> {
+    KernelDecoder::obstacle(file, &DecoderConfig::from_gguf(file).unwrap())
+}
+
 fn load(file: &GgufFile) -> Result<KernelDecoder> {
     KernelDecoder::from_gguf(file, Arc::new(Team::alone()))
 }
 
 fn logits(decoder: &KernelDecoder, chunks: &[&[u32]]) -> Vec<f32> {
-    let mut cache = decoder.new_cache();
+    let mut cache = decoder.new_cache(usize::MAX);
     let (last, before) = chunks.split_last().unwrap();
     for chunk in before {
         decoder.read(chunk, &mut cache).unwrap();
@@ -40,11 +47,13 @@ fn cosine(left: &[f32], right: &[f32]) -> f32 {
 
 #[test]
 fn unrounded_weights_give_what_candle_gives() {
-    for architecture in ["llama", "qwen2", "qwen3"] {
+    for architecture in ARCHITECTURES {
         let file = open(&TinyModel::new(architecture), GgmlDType::F32);
         let found = logits(&load(&file).unwrap(), &[&TOKENS]);
         let candle = Decoder::from_gguf(&file, &Device::Cpu).unwrap();
-        let expected = candle.forward(&TOKENS, &mut candle.new_cache()).unwrap();
+        let expected = candle
+            .forward(&TOKENS, &mut candle.new_cache(usize::MAX))
+            .unwrap();
         // Keys and values are rounded to half precision here.
         for (found, expected) in found.iter().zip(&expected) {
             assert!(
@@ -57,7 +66,7 @@ fn unrounded_weights_give_what_candle_gives() {
 
 #[test]
 fn every_architecture_and_type_agrees_with_candle() {
-    for architecture in ["llama", "qwen2", "qwen3"] {
+    for architecture in ARCHITECTURES {
         for dtype in [
             GgmlDType::Q4_0,
             GgmlDType::Q4_1,
@@ -68,10 +77,12 @@ fn every_architecture_and_type_agrees_with_candle() {
             GgmlDType::BF16,
         ] {
             let file = open(&TinyModel::new(architecture), dtype);
-            assert_eq!(KernelDecoder::obstacle(&file), None);
+            assert_eq!(obstacle(&file), None);
             let found = logits(&load(&file).unwrap(), &[&TOKENS]);
             let candle = Decoder::from_gguf(&file, &Device::Cpu).unwrap();
-            let expected = candle.forward(&TOKENS, &mut candle.new_cache()).unwrap();
+            let expected = candle
+                .forward(&TOKENS, &mut candle.new_cache(usize::MAX))
+                .unwrap();
             let cosine = cosine(&found, &expected);
             assert!(cosine > 0.9995, "{architecture} {dtype:?}: {cosine}");
         }
@@ -93,7 +104,7 @@ fn chunks_and_single_tokens_give_what_one_pass_gives() {
 #[test]
 fn a_context_holds_what_it_says_and_no_more() {
     let decoder = load(&open(&TinyModel::new("llama"), GgmlDType::Q4_1)).unwrap();
-    let mut cache = decoder.new_cache();
+    let mut cache = decoder.new_cache(usize::MAX);
     decoder
         .read(&vec![1; tiny::CONTEXT - 1], &mut cache)
         .unwrap();
@@ -106,7 +117,7 @@ fn a_context_holds_what_it_says_and_no_more() {
 #[test]
 fn a_step_that_fails_leaves_the_cache_as_it_was() {
     let decoder = load(&open(&TinyModel::new("llama"), GgmlDType::Q4_1)).unwrap();
-    let mut cache = decoder.new_cache();
+    let mut cache = decoder.new_cache(usize::MAX);
     decoder.read(&TOKENS[..4], &mut cache).unwrap();
     assert!(decoder.read(&[u32::MAX], &mut cache).is_err());
     let found = decoder.forward(&TOKENS[4..], &mut cache).unwrap();
@@ -117,7 +128,7 @@ fn a_step_that_fails_leaves_the_cache_as_it_was() {
 fn types_without_a_kernel_are_told() {
     let mut model = TinyModel::new("llama");
     let file = open(&model, GgmlDType::Q4_1);
-    assert_eq!(KernelDecoder::obstacle(&file), None);
+    assert_eq!(obstacle(&file), None);
     model.set_tensor(
         "extra.weight",
         Tensor::zeros((2, 32), candle_core::DType::F32, &Device::Cpu).unwrap(),
@@ -126,6 +137,14 @@ fn types_without_a_kernel_are_told() {
         Err(Error::BadTensor { tensor, .. }) => assert_eq!(tensor, "extra.weight"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn softly_capped_scores_are_left_to_candle() {
+    let file = open(&TinyModel::new("gemma2"), GgmlDType::F32);
+    assert!(obstacle(&file).is_some());
+    assert!(matches!(load(&file), Err(Error::Unsupported { .. })));
+    Decoder::from_gguf(&file, &Device::Cpu).unwrap();
 }
 
 /// Our reading of the block formats against Candle's. Scales of K formats are rounded to half
@@ -194,7 +213,7 @@ fn the_default_model_chooses_as_transformers_does() {
         let tokens = [answer.tokens.as_slice(), &answer.greedy].concat();
         let first = answer.tokens.len() - 1;
         let logits = decoder
-            .logits(&tokens, &mut decoder.new_cache(), first)
+            .logits(&tokens, &mut decoder.new_cache(usize::MAX), first)
             .unwrap();
         for (row, expected) in logits
             .chunks_exact(decoder.config.vocabulary)

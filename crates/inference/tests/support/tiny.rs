@@ -13,6 +13,8 @@ pub(crate) const HEADS: usize = 4;
 pub(crate) const KV_HEADS: usize = 2;
 pub(crate) const FEED_FORWARD: usize = 64;
 pub(crate) const CONTEXT: usize = 600;
+/// Of models that have one; the first block has it, and in Phi-3 the second, too.
+pub(crate) const WINDOW: usize = 5;
 /// 256 bytes, two merged words and two control tokens.
 pub(crate) const VOCABULARY: usize = 260;
 pub(crate) const IM_START: u32 = 258;
@@ -25,12 +27,17 @@ pub(crate) struct TinyModel {
 }
 
 impl TinyModel {
-    pub(crate) fn new(architecture: &str) -> Self {
-        let mut model = Self {
+    /// Without metadata or tensors.
+    pub(crate) fn empty() -> Self {
+        Self {
             metadata: Vec::new(),
             tensors: Vec::new(),
             random: 1,
-        };
+        }
+    }
+
+    pub(crate) fn new(architecture: &str) -> Self {
+        let mut model = Self::empty();
         model.add_shape(architecture);
         model.add_tokenizer();
         model.add_tensors(architecture);
@@ -38,7 +45,7 @@ impl TinyModel {
     }
 
     pub(crate) fn head_dim(architecture: &str) -> usize {
-        if architecture == "qwen3" {
+        if ["qwen3", "gemma", "gemma2", "gemma3"].contains(&architecture) {
             16
         } else {
             HIDDEN / HEADS
@@ -132,6 +139,14 @@ impl TinyModel {
             &format!("{architecture}.rope.freq_base"),
             Value::F32(10_000.0),
         );
+        if ["gemma2", "gemma3", "phi3"].contains(&architecture) {
+            let window = format!("{architecture}.attention.sliding_window");
+            self.set(&window, Value::U32(WINDOW as u32));
+        }
+        if architecture == "gemma3" {
+            let period = format!("{architecture}.attention.sliding_window_pattern");
+            self.set(&period, Value::U32(BLOCKS as u32));
+        }
     }
 
     fn add_tokenizer(&mut self) {
@@ -157,18 +172,22 @@ impl TinyModel {
         let keys = KV_HEADS * Self::head_dim(architecture);
         self.add("token_embd.weight", &[VOCABULARY, HIDDEN], 1.0);
         self.add("output_norm.weight", &[HIDDEN], 1.0);
-        if architecture != "llama" {
+        if ["qwen2", "qwen3", "phi3"].contains(&architecture) {
             self.add("output.weight", &[VOCABULARY, HIDDEN], 1.0);
         }
         for block in 0..BLOCKS {
             let name = |part: &str| format!("blk.{block}.{part}");
-            for (part, rows) in [("attn_q", queries), ("attn_k", keys), ("attn_v", keys)] {
+            let parts = match architecture {
+                "phi3" => vec![("attn_qkv", queries + 2 * keys)],
+                _ => vec![("attn_q", queries), ("attn_k", keys), ("attn_v", keys)],
+            };
+            for (part, rows) in parts {
                 self.add(&name(&format!("{part}.weight")), &[rows, HIDDEN], 0.5);
                 if architecture == "qwen2" {
                     self.add(&name(&format!("{part}.bias")), &[rows], 0.5);
                 }
             }
-            if architecture == "qwen3" {
+            if ["qwen3", "gemma3"].contains(&architecture) {
                 let width = Self::head_dim(architecture);
                 self.add(&name("attn_q_norm.weight"), &[width], 1.0);
                 self.add(&name("attn_k_norm.weight"), &[width], 1.0);
@@ -176,8 +195,16 @@ impl TinyModel {
             self.add(&name("attn_output.weight"), &[HIDDEN, queries], 0.5);
             self.add(&name("attn_norm.weight"), &[HIDDEN], 1.0);
             self.add(&name("ffn_norm.weight"), &[HIDDEN], 1.0);
-            self.add(&name("ffn_gate.weight"), &[FEED_FORWARD, HIDDEN], 0.5);
-            self.add(&name("ffn_up.weight"), &[FEED_FORWARD, HIDDEN], 0.5);
+            if ["gemma2", "gemma3"].contains(&architecture) {
+                self.add(&name("post_attention_norm.weight"), &[HIDDEN], 1.0);
+                self.add(&name("post_ffw_norm.weight"), &[HIDDEN], 1.0);
+            }
+            if architecture == "phi3" {
+                self.add(&name("ffn_up.weight"), &[2 * FEED_FORWARD, HIDDEN], 0.5);
+            } else {
+                self.add(&name("ffn_gate.weight"), &[FEED_FORWARD, HIDDEN], 0.5);
+                self.add(&name("ffn_up.weight"), &[FEED_FORWARD, HIDDEN], 0.5);
+            }
             self.add(&name("ffn_down.weight"), &[HIDDEN, FEED_FORWARD], 0.5);
         }
     }
