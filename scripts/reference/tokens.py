@@ -8,6 +8,8 @@ texts of control tokens read as tokens (`read`) and as plain text (`plain`), and
 the same vocabulary is cut by the rules of other models (`llama-bpe`, `qwen2`, `gpt-2`).
 
 `spm.json`: a SentencePiece vocabulary made from the corpus, and its tokens of every text.
+
+`spm_kinds.json`: the same vocabulary with a few more tokens, used as Gemma's and as Phi-3's are.
 """
 
 import collections
@@ -22,7 +24,7 @@ from llama_cpp import Llama
 
 import corpus
 
-OTHER_RULES = ["llama-bpe", "qwen2", "gpt-2"]
+OTHER_RULES = ["llama-bpe", "qwen2", "gpt-2", "gpt-4o"]
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
 
 
@@ -34,8 +36,14 @@ def load(path: str) -> Llama:
     return Llama(path, vocab_only=True, verbose=False)
 
 
-def vocabulary_file(path: str, kind: str, pre: str, tokens, kinds, merges, scores) -> None:
+def vocabulary_file(
+    path: str, kind: str, pre: str, tokens, kinds, merges, scores, name=None, space_first=None
+) -> None:
     writer = GGUFWriter(path, "llama")
+    if name:
+        writer.add_name(name)
+    if space_first is not None:
+        writer.add_add_space_prefix(space_first)
     writer.add_tokenizer_model(kind)
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)
@@ -100,6 +108,54 @@ def sentencepiece(folder: str) -> dict:
     return {"tokens": tokens, "kinds": kinds, "scores": scores, "entries": entries}
 
 
+GEMMA = [
+    ("<start_of_turn>", CONTROL),
+    # Some files call it text; llama.cpp knows better.
+    ("<end_of_turn>", USER_DEFINED),
+    ("\n\n", USER_DEFINED),
+    ("\n\n\n", USER_DEFINED),
+    ("  ", USER_DEFINED),
+    ("<b>", USER_DEFINED),
+]
+PHI3 = [(f"<|{name}|>", CONTROL) for name in ("endoftext", "assistant", "system", "end", "user")]
+
+KIND_TEXTS = {
+    "gemma": [
+        "<start_of_turn>user\nWhat is  this?<end_of_turn>\n<start_of_turn>model\n",
+        "<start_of_turn>user\n  a\n\nb\n\n\nc\n\n\n\nd<end_of_turn>\n",
+        "<b>bold</b> <s> </s>    x",
+    ],
+    "phi3": [
+        "<s><|user|>\n  What is this?<|end|>\n<|assistant|>\n",
+        "<|system|>\nBe\tkind.\n<|end|>\n<|user|>\n\n\x0b\x0c\r x<|end|> \n <|assistant|>\n \n",
+        "<s> a</s>\n b<|endoftext|> c<|end|>\u00a0d<|end|>\u2003e<mark> f<unk> g",
+    ],
+}
+
+
+def sentencepiece_kinds(folder: str) -> dict:
+    made = {}
+    for name, more, space_first in [("gemma", GEMMA, False), ("phi3", PHI3, True)]:
+        tokens, kinds, scores = map(list, zip(*sentencepiece_vocabulary()))
+        tokens += [text for text, _ in more]
+        kinds += [kind for _, kind in more]
+        scores += [-1000.0] * len(more)
+        path = f"{folder}/{name}.gguf"
+        # llama.cpp knows Phi-3's tokenizer by the name of the model.
+        shown = "Phi-3" if name == "phi3" else name
+        vocabulary_file(path, "llama", "default", tokens, kinds, None, scores, shown, space_first)
+        llama = load(path)
+        texts = KIND_TEXTS[name] + corpus.PLAIN + corpus.CODE
+        made[name] = {
+            "more": more,
+            "entries": [
+                {"text": text, "read": tokens_of(llama, text, True), "plain": tokens_of(llama, text, False)}
+                for text in texts
+            ],
+        }
+    return made
+
+
 def write(path: pathlib.Path, content) -> None:
     path.write_text(json.dumps(content, ensure_ascii=True, separators=(",", ":")) + "\n")
 
@@ -109,6 +165,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write(data / "tokens.json", byte_level(model, folder))
         write(data / "spm.json", sentencepiece(folder))
+        write(data / "spm_kinds.json", sentencepiece_kinds(folder))
 
 
 if __name__ == "__main__":

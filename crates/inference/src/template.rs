@@ -16,7 +16,7 @@ use minijinja::{Environment, ErrorKind, context};
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
-use crate::{Error, Message, Result};
+use crate::{Error, Message, Result, Role};
 
 /// Written by many models, and understood by most: what a file without a template gets, if its
 /// vocabulary has the two tokens.
@@ -99,8 +99,33 @@ impl ChatTemplate {
                 put_mark_inside(&mut message.content, control, mark);
             }
         }
-        let text = self.render_marked(&marked)?;
+        let text = self.render_with_system(&marked)?;
         Ok(Rendered { text, mark })
+    }
+
+    /// Some templates refuse a message of the system (Gemma 2), others leave it out (Phi-3). With
+    /// those it goes before the message after it, as Gemma 3's own template puts it.
+    fn render_with_system(&self, messages: &[Message]) -> Result<String> {
+        let rendered = self.render_marked(messages);
+        let [system, user, rest @ ..] = messages else {
+            return rendered;
+        };
+        let is_led = system.role == Role::System && user.role == Role::User;
+        if !is_led || system.content.trim().is_empty() {
+            return rendered;
+        }
+        let is_missing = match &rendered {
+            Err(_) => true,
+            Ok(text) => self.render_marked(&messages[1..]).ok().as_ref() == Some(text),
+        };
+        if !is_missing {
+            return rendered;
+        }
+        let content = format!("{}\n\n{}", system.content, user.content);
+        let mut merged = vec![Message::new(Role::User, content)];
+        merged.extend_from_slice(rest);
+        // What is wrong with the messages as they came says more than what is wrong with these.
+        self.render_marked(&merged).or(rendered)
     }
 
     fn render_marked(&self, messages: &[Message]) -> Result<String> {

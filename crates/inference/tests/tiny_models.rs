@@ -90,6 +90,22 @@ fn a_seed_gives_one_answer_on_any_number_of_threads() {
 }
 
 #[test]
+fn every_architecture_answers_beyond_its_window() {
+    for architecture in ["qwen3", "gemma", "gemma2", "gemma3", "phi3"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        TinyModel::new(architecture).write(&path);
+        let model = GgufTextModel::load("tiny", &path, &TextModelOptions::default()).unwrap();
+        assert_eq!(model.info().context_length, tiny::CONTEXT);
+        let question = "word ".repeat(20);
+        let answers = [0, 1].map(|_| collect(&model, sampled(&question, 3)));
+        assert_eq!(answers[0], answers[1], "{architecture}");
+        let (text, reason) = &answers[0];
+        assert!(!text.is_empty() || *reason == FinishReason::Stop);
+    }
+}
+
+#[test]
 fn requests_side_by_side_get_what_they_get_alone() {
     let model = load(&TextModelOptions::default());
     let alone: Vec<_> = (0..6)

@@ -197,6 +197,8 @@ fn load_output(
 }
 
 #[cfg(test)]
+mod family_tests;
+#[cfg(test)]
 mod made_up_tests;
 #[cfg(test)]
 mod tests;

@@ -286,6 +286,8 @@ fn shapes_that_cannot_be_are_errors() {
         ("llama.context_length", Value::U32(0)),
         ("llama.rope.freq_base", Value::F32(f32::NAN)),
         ("llama.rope.freq_base", Value::F32(-1.0)),
+        ("llama.attention.scale", Value::F32(-1.0)),
+        ("llama.final_logit_softcapping", Value::F32(-1.0)),
     ];
     for (key, value) in cases {
         let mut model = TinyModel::new("llama");

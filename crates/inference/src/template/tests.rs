@@ -54,11 +54,9 @@ fn chats_are_rendered_as_jinja2_renders_them() {
         let Some(source) = template.or_else(|| own.clone()) else {
             continue;
         };
-        assert_eq!(
-            render(&source, &messages).unwrap(),
-            rendered,
-            "{name}: {messages:?}"
-        );
+        let template = ChatTemplate::new("test", Some(&source), "<|im_start|>", "<|im_end|>");
+        let found = template.unwrap().render_marked(&messages).unwrap();
+        assert_eq!(found, rendered, "{name}: {messages:?}");
         compared += 1;
     }
     assert!(compared >= 25);
@@ -150,6 +148,59 @@ fn a_template_may_refuse_messages() {
     let error = render("{{ raise_exception('roles must alternate') }}", &user("Hi")).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("roles must alternate"), "{source}");
+}
+
+/// In the manner of Gemma 2's: no message of the system, and roles take turns.
+const REFUSING: &str = "{{ bos_token }}{% if messages[0]['role'] == 'system' %}\
+    {{ raise_exception('no system') }}{% endif %}{% for message in messages %}\
+    {% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}\
+    {{ raise_exception('roles must alternate') }}{% endif %}\
+    {% set role = 'model' if message['role'] == 'assistant' else message['role'] %}\
+    {{ '<start>' + role + '\n' + message['content'] | trim + '<end>\n' }}{% endfor %}\
+    {% if add_generation_prompt %}{{ '<start>model\n' }}{% endif %}";
+
+/// In the manner of Gemma 3's, which puts the system's text before the first message.
+const MERGING: &str = "{%- if messages[0]['role'] == 'system' -%}\
+    {%- if messages[0]['content'] is string -%}{%- set first = messages[0]['content'] + '\n\n' -%}\
+    {%- else -%}{%- set first = messages[0]['content'][0]['text'] + '\n\n' -%}{%- endif -%}\
+    {%- set rest = messages[1:] -%}{%- else -%}{%- set first = '' -%}{%- set rest = messages -%}\
+    {%- endif -%}{%- for message in rest -%}\
+    {{ '<start>' + message['role'] + '\n' + (first if loop.first else '') }}\
+    {%- if message['content'] is string -%}{{ message['content'] | trim }}\
+    {%- elif message['content'] is iterable -%}{{ raise_exception('parts') }}{%- endif -%}\
+    {{ '<end>\n' }}{%- endfor -%}{%- if add_generation_prompt -%}{{ '<start>model\n' }}{%- endif -%}";
+
+/// In the manner of Phi-3's, which knows two roles and leaves others out.
+const FORGETTING: &str = "{% for message in messages %}{% if (message['role'] == 'user') %}\
+    {{ '<|user|>' + '\n' + message['content'] + '<|end|>' + '\n' + '<|assistant|>' + '\n' }}\
+    {% elif (message['role'] == 'assistant') %}{{ message['content'] + '<|end|>' + '\n' }}\
+    {% endif %}{% endfor %}";
+
+#[test]
+fn a_message_of_the_system_reaches_every_model() {
+    let system = Message::new(Role::System, "Be kind.");
+    let user = Message::new(Role::User, "Hi");
+    let chat = [system.clone(), user.clone()];
+    let expected = "<start>user\nBe kind.\n\nHi<end>\n<start>model\n";
+    assert_eq!(
+        render(REFUSING, &chat).unwrap(),
+        format!("<|im_start|>{expected}")
+    );
+    assert_eq!(render(MERGING, &chat).unwrap(), expected);
+    assert_eq!(
+        render(FORGETTING, &chat).unwrap(),
+        "<|user|>\nBe kind.\n\nHi<|end|>\n<|assistant|>\n"
+    );
+    let silent = [Message::new(Role::System, " "), user.clone()];
+    assert_eq!(
+        render(FORGETTING, &silent).unwrap(),
+        render(FORGETTING, &[user.clone()]).unwrap()
+    );
+    // What else is wrong is still refused, in the template's words.
+    let wrong = [system, user.clone(), user];
+    let error = render(REFUSING, &wrong).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("no system"), "{source}");
 }
 
 #[test]

@@ -66,9 +66,10 @@ impl GgufTokenizer {
             Algorithm::Bpe(_) => bytes::of_byte_level_token,
             Algorithm::Spm(_) => bytes::of_sentencepiece_token,
         };
+        let is_phi3 = kind == "llama" && file.string("general.architecture")? == Some("phi3");
         Ok(Self {
             model: model.to_owned(),
-            special: SpecialTokens::new(&vocabulary),
+            special: SpecialTokens::new(&vocabulary, is_phi3),
             bytes: vocabulary.token_bytes(spell),
             end_tokens: vocabulary.end_tokens(),
             vocabulary,

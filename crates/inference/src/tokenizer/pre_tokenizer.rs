@@ -14,11 +14,12 @@ use tokenizers::tokenizer::SplitDelimiterBehavior;
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 const LLAMA3: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const DIGIT: &str = r"\p{N}";
 
 /// Names that are known, for messages.
 pub(super) const NAMES: &str = "gpt-2, smollm, starcoder, refact, command-r, llama-bpe, llama3, \
-                                llama-v3, qwen2, deepseek-r1-qwen";
+                                llama-v3, dbrx, qwen2, deepseek-r1-qwen, gpt-4o";
 
 /// How one family cuts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,11 @@ pub(super) fn rules(name: &str) -> Option<Rules> {
         "gpt-2" => (&[GPT2], false),
         "smollm" | "starcoder" | "refact" | "command-r" => (&[DIGIT, GPT2], false),
         "llama-bpe" | "llama3" | "llama-v3" => (&[LLAMA3], true),
+        // Phi-4, whose vocabulary is that of GPT-4 with other control tokens.
+        "dbrx" => (&[LLAMA3], false),
         "qwen2" | "deepseek-r1-qwen" => (&[QWEN2], false),
+        // Phi-4-mini, whose vocabulary is that of GPT-4o with other control tokens.
+        "gpt-4o" => (&[GPT4O], false),
         _ => return None,
     };
     Some(Rules {

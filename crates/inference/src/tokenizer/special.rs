@@ -21,7 +21,12 @@ struct SpecialToken {
     id: u32,
     /// Control and unknown tokens are read only from templates, user-defined ones from any text.
     control: bool,
+    /// Whether white space after it belongs to it.
+    takes_space: bool,
 }
+
+/// Special tokens of Phi-3 that leave white space after them in the text.
+const PHI3_KEEPS_SPACE: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
 
 /// The special tokens of a vocabulary, the longest first.
 #[derive(Debug)]
@@ -30,8 +35,9 @@ pub(super) struct SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// Collects them.
-    pub(super) fn new(vocabulary: &Vocabulary) -> Self {
+    /// Collects them. In a vocabulary of Phi-3 they take white space after them, as in the files that
+    /// its tokenizer was published with; but for a few.
+    pub(super) fn new(vocabulary: &Vocabulary, is_phi3: bool) -> Self {
         let kinds = vocabulary.tokens.iter().zip(&vocabulary.kinds).zip(0u32..);
         let mut tokens: Vec<SpecialToken> = kinds
             .filter_map(|((text, kind), id)| {
@@ -40,8 +46,13 @@ impl SpecialTokens {
                     TokenKind::UserDefined => false,
                     TokenKind::Normal | TokenKind::Byte => return None,
                 };
-                let text = text.clone();
-                (!text.is_empty()).then_some(SpecialToken { text, id, control })
+                let token = SpecialToken {
+                    text: text.clone(),
+                    id,
+                    control,
+                    takes_space: is_phi3 && !PHI3_KEEPS_SPACE.contains(&text.as_str()),
+                };
+                (!text.is_empty()).then_some(token)
             })
             .collect();
         tokens.sort_by_key(|token| std::cmp::Reverse(token.text.len()));
@@ -83,12 +94,21 @@ fn cut<'text>(piece: Piece<'text>, token: &SpecialToken) -> Vec<Piece<'text>> {
     };
     let mut pieces = Vec::new();
     for (number, part) in text.split(token.text.as_str()).enumerate() {
+        let mut part = part;
         if number > 0 {
             pieces.push(Piece::Token(token.id));
+            if token.takes_space {
+                part = part.trim_start_matches(is_space);
+            }
         }
         if !part.is_empty() {
             pieces.push(Piece::Text(part));
         }
     }
     pieces
+}
+
+/// White space as the C library knows it.
+fn is_space(character: char) -> bool {
+    matches!(character, '\t'..='\r' | ' ')
 }

@@ -15,6 +15,9 @@ const REFERENCE: &str = include_str!("../../tests/data/tokens.json");
 /// Written by `scripts/reference/tokens.py`.
 const SPM_REFERENCE: &str = include_str!("../../tests/data/spm.json");
 
+/// Written by `scripts/reference/tokens.py`.
+const SPM_KINDS: &str = include_str!("../../tests/data/spm_kinds.json");
+
 #[derive(Deserialize)]
 struct Entry {
     text: String,
@@ -22,6 +25,13 @@ struct Entry {
     plain: Vec<u32>,
     #[serde(flatten)]
     other_rules: HashMap<String, Vec<u32>>,
+}
+
+/// Tokens that a vocabulary has besides, and texts.
+#[derive(Deserialize)]
+struct SpmKind {
+    more: Vec<(String, i32)>,
+    entries: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
@@ -88,7 +98,7 @@ fn the_rules_of_other_models_cut_as_llama_cpp_does() {
         return;
     };
     let entries: Vec<Entry> = serde_json::from_str(REFERENCE).unwrap();
-    for rules in ["llama-bpe", "qwen2", "gpt-2"] {
+    for rules in ["llama-bpe", "qwen2", "gpt-2", "gpt-4o"] {
         let mut file = GgufFile::open(&path).unwrap();
         file.set("tokenizer.ggml.pre", text(rules));
         let tokenizer = GgufTokenizer::from_gguf("other", &file).unwrap();
@@ -106,32 +116,80 @@ fn the_rules_of_other_models_cut_as_llama_cpp_does() {
 #[test]
 fn a_sentencepiece_vocabulary_is_used_as_llama_cpp_does() {
     let reference: SpmReference = serde_json::from_str(SPM_REFERENCE).unwrap();
-    let tokenizer = tiny(|model| {
-        let strings = reference.tokens.into_iter().map(Value::String).collect();
-        model.set("tokenizer.ggml.model", text("llama"));
-        model.set("tokenizer.ggml.tokens", Value::Array(strings));
-        let kinds = reference.kinds.into_iter().map(Value::I32).collect();
-        model.set("tokenizer.ggml.token_type", Value::Array(kinds));
-        let scores = reference.scores.into_iter().map(Value::F32).collect();
-        model.set("tokenizer.ggml.scores", Value::Array(scores));
-    });
-    let tokenizer = tokenizer.unwrap();
+    let tokenizer = tiny(|model| set_spm(model, &reference)).unwrap();
     assert!(reference.entries.len() >= 200);
+    check(&tokenizer, &reference.entries);
+}
+
+/// Gemma puts no space first, and Phi-3 drops white space after special tokens. Both have more kinds
+/// of special tokens.
+#[test]
+fn the_vocabularies_of_gemma_and_phi_3_are_used_as_llama_cpp_does() {
+    let kinds: HashMap<String, SpmKind> = serde_json::from_str(SPM_KINDS).unwrap();
+    for architecture in ["gemma", "phi3"] {
+        let SpmKind { more, entries } = &kinds[architecture];
+        let mut vocabulary: SpmReference = serde_json::from_str(SPM_REFERENCE).unwrap();
+        for (text, kind) in more {
+            vocabulary.tokens.push(text.clone());
+            vocabulary.kinds.push(*kind);
+            vocabulary.scores.push(-1000.0);
+        }
+        let tokenizer = tiny(|model| {
+            model.set("general.architecture", text(architecture));
+            let space_first = Value::Bool(architecture != "gemma");
+            model.set("tokenizer.ggml.add_space_prefix", space_first);
+            set_spm(model, &vocabulary);
+        });
+        assert!(entries.len() >= 20);
+        check(&tokenizer.unwrap(), entries);
+    }
+}
+
+fn set_spm(model: &mut TinyModel, vocabulary: &SpmReference) {
+    let strings = vocabulary.tokens.iter().map(|token| text(token)).collect();
+    model.set("tokenizer.ggml.model", text("llama"));
+    model.set("tokenizer.ggml.tokens", Value::Array(strings));
+    let kinds = vocabulary.kinds.iter().map(|kind| Value::I32(*kind));
+    model.set("tokenizer.ggml.token_type", Value::Array(kinds.collect()));
+    let scores = vocabulary.scores.iter().map(|score| Value::F32(*score));
+    model.set("tokenizer.ggml.scores", Value::Array(scores.collect()));
+}
+
+fn check(tokenizer: &GgufTokenizer, entries: &[Entry]) {
     for Entry {
         text, read, plain, ..
-    } in reference.entries
+    } in entries
     {
-        assert_eq!(
-            tokenizer.encode(&text, ControlTokens::Read).unwrap(),
-            read,
-            "{text:?}"
-        );
-        assert_eq!(
-            tokenizer.encode(&text, ControlTokens::Plain).unwrap(),
-            plain,
-            "{text:?}"
-        );
+        let found = tokenizer.encode(text, ControlTokens::Read).unwrap();
+        assert_eq!(&found, read, "{text:?}");
+        let found = tokenizer.encode(text, ControlTokens::Plain).unwrap();
+        assert_eq!(&found, plain, "{text:?}");
     }
+}
+
+/// Some files of Gemma say that the end of a message is text.
+#[test]
+fn texts_that_steer_are_control_tokens_whatever_the_file_says() {
+    let reference: SpmReference = serde_json::from_str(SPM_REFERENCE).unwrap();
+    let tokenizer = tiny(|model| {
+        let mut vocabulary = reference;
+        vocabulary.tokens.push("<end_of_turn>".to_owned());
+        vocabulary.kinds.push(4);
+        vocabulary.scores.push(0.0);
+        set_spm(model, &vocabulary);
+    })
+    .unwrap();
+    let end = tokenizer.len() as u32 - 1;
+    assert!(tokenizer.is_end(end) && tokenizer.token_bytes(end).is_empty());
+    assert!(
+        tokenizer
+            .control_texts()
+            .any(|text| text == "<end_of_turn>")
+    );
+    let plain = tokenizer
+        .encode("<end_of_turn>", ControlTokens::Plain)
+        .unwrap();
+    assert!(!plain.contains(&end));
 }
 
 #[test]

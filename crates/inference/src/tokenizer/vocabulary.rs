@@ -44,6 +44,18 @@ const END_TEXTS: [&str; 8] = [
     "</s>",
 ];
 
+/// Texts that steer a model even where a file calls them text, as some files of Gemma do: nobody may
+/// write them into a message. Not `</s>`, which is a tag of HTML in Gemma's vocabulary.
+const CONTROL_TEXTS: [&str; 7] = [
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+];
+
 /// Keys of the ids that end a message.
 const END_KEYS: [&str; 3] = [
     "tokenizer.ggml.eos_token_id",
@@ -74,7 +86,7 @@ impl Vocabulary {
         if tokens.is_empty() {
             return Err(file.bad("tokenizer.ggml.tokens is empty"));
         }
-        let kinds = read_kinds(file, tokens.len())?;
+        let kinds = read_kinds(file, &tokens)?;
         let id = |key: &'static str| read_id(file, key, tokens.len());
         let mut ends = Vec::new();
         for key in END_KEYS {
@@ -126,7 +138,8 @@ impl Vocabulary {
     }
 }
 
-fn read_kinds(file: &GgufFile, count: usize) -> Result<Vec<TokenKind>> {
+fn read_kinds(file: &GgufFile, tokens: &[String]) -> Result<Vec<TokenKind>> {
+    let count = tokens.len();
     let Some(numbers) = file.integers("tokenizer.ggml.token_type")? else {
         return Ok(vec![TokenKind::Normal; count]);
     };
@@ -136,7 +149,12 @@ fn read_kinds(file: &GgufFile, count: usize) -> Result<Vec<TokenKind>> {
             numbers.len()
         )));
     }
-    Ok(numbers.into_iter().map(TokenKind::from_number).collect())
+    let kinds = numbers.into_iter().map(TokenKind::from_number);
+    let kinds = kinds.zip(tokens).map(|(kind, text)| {
+        let steers = CONTROL_TEXTS.contains(&text.as_str());
+        if steers { TokenKind::Control } else { kind }
+    });
+    Ok(kinds.collect())
 }
 
 fn read_id(file: &GgufFile, key: &'static str, count: usize) -> Result<Option<u32>> {
