@@ -8,6 +8,7 @@ use candle_core::{Device, Result, Tensor};
 use longtrainer_kernels::RotaryLayout;
 
 use super::config::DecoderConfig;
+use super::rotary_config::RotaryConfig;
 use super::weights::Weights;
 
 const FACTORS: &str = "rope_freqs.weight";
@@ -29,6 +30,13 @@ pub(crate) struct Rotary {
 
 /// Radians a position, one a pair.
 type Frequencies = Vec<f64>;
+
+/// What frequencies are divided by, one a pair.
+struct Factors {
+    usual: Vec<f32>,
+    /// In requests of more than so many tokens.
+    long: Option<(usize, Vec<f32>)>,
+}
 
 /// Cosines and sines of the angles of a step's tokens, each (tokens, rotated components / 2).
 #[derive(Debug)]
@@ -59,35 +67,13 @@ impl Rotary {
     /// stretches the slow ones, Phi-3 has two sets, for short and for long requests.
     pub(crate) fn load(config: &DecoderConfig, weights: &Weights<'_>) -> crate::Result<Self> {
         let rotary = &config.rotary;
-        let pairs = rotary.width / 2;
-        let ones = vec![1.0; pairs];
-        let of = |base: f32, scale: f32, factors: &[f32]| -> Frequencies {
-            let factors = factors.iter().enumerate();
-            let frequencies = factors.map(|(pair, factor)| {
-                let exponent = -2.0 * pair as f64 / rotary.width as f64;
-                f64::from(base).powf(exponent) / f64::from(*factor) / f64::from(scale)
-            });
-            frequencies.collect()
-        };
-        let (global, long) = if weights.has(LONG_FACTORS) || weights.has(SHORT_FACTORS) {
-            let Some(original) = rotary.original_context else {
-                let problem = "the file does not say up to which context they hold: \
-                               rope.scaling.original_context_length is missing";
-                return Err(weights.bad(SHORT_FACTORS, problem));
-            };
-            let long = factors(weights, LONG_FACTORS, pairs)?;
-            let short = factors(weights, SHORT_FACTORS, pairs)?;
-            (short, Some((original, long)))
-        } else if weights.has(FACTORS) {
-            (factors(weights, FACTORS, pairs)?, None)
-        } else {
-            (ones.clone(), None)
-        };
-        let local = rotary.local_base.filter(|_| config.window.is_some());
+        let factors = Factors::load(rotary, weights)?;
+        let global = |factors: &[f32]| frequencies(rotary.base, rotary.scale, factors);
+        let local_base = rotary.local_base.filter(|_| config.window.is_some());
         Ok(Self {
-            global: of(rotary.base, rotary.scale, &global),
-            long: long.map(|(original, long)| (original, of(rotary.base, rotary.scale, &long))),
-            local: local.map(|base| of(base, 1.0, &ones)),
+            global: global(&factors.usual),
+            long: factors.long.map(|(most, long)| (most, global(&long))),
+            local: local_base.map(|base| frequencies(base, 1.0, &vec![1.0; rotary.width / 2])),
             magnitude: rotary.magnitude,
             layout: rotary.layout,
             device: weights.device().clone(),
@@ -138,12 +124,45 @@ impl Rotary {
     }
 }
 
-fn factors(weights: &Weights<'_>, name: &str, pairs: usize) -> crate::Result<Vec<f32>> {
+impl Factors {
+    fn load(rotary: &RotaryConfig, weights: &Weights<'_>) -> crate::Result<Self> {
+        let pairs = rotary.width / 2;
+        if weights.has(LONG_FACTORS) || weights.has(SHORT_FACTORS) {
+            let Some(original) = rotary.original_context else {
+                let problem = "the file does not say up to which context they hold: \
+                               rope.scaling.original_context_length is missing";
+                return Err(weights.bad(SHORT_FACTORS, problem));
+            };
+            return Ok(Self {
+                usual: positive(weights, SHORT_FACTORS, pairs)?,
+                long: Some((original, positive(weights, LONG_FACTORS, pairs)?)),
+            });
+        }
+        let usual = match weights.has(FACTORS) {
+            true => positive(weights, FACTORS, pairs)?,
+            false => vec![1.0; pairs],
+        };
+        Ok(Self { usual, long: None })
+    }
+}
+
+fn positive(weights: &Weights<'_>, name: &str, pairs: usize) -> crate::Result<Vec<f32>> {
     let factors = weights.vector(name, pairs)?;
     match factors.iter().all(|factor| *factor > 0.0) {
         true => Ok(factors),
         false => Err(weights.bad(name, "factors must be greater than 0")),
     }
+}
+
+/// `base^(-i / pairs)` over factor and scale, one for each factor.
+fn frequencies(base: f32, scale: f32, factors: &[f32]) -> Frequencies {
+    let pairs = factors.len() as f64;
+    let numbered = factors.iter().enumerate();
+    let frequencies = numbered.map(|(pair, factor)| {
+        let exponent = -(pair as f64) / pairs;
+        f64::from(base).powf(exponent) / f64::from(*factor) / f64::from(scale)
+    });
+    frequencies.collect()
 }
 
 impl AngleTables {

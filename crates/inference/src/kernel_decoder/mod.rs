@@ -86,7 +86,7 @@ impl KernelDecoder {
     pub(crate) fn from_gguf(file: &GgufFile, team: Arc<Team>) -> Result<Self> {
         let config = DecoderConfig::from_gguf(file)?;
         if config.score_cap.is_some() {
-            return Err(file.unsupported("attention of kernels", CAPPED_SCORES, "other scores"));
+            return Err(file.unsupported("attention", CAPPED_SCORES, "scores without a cap"));
         }
         let weights = Weights::new(file, &candle_core::Device::Cpu);
         let loader = Loader {

@@ -194,7 +194,7 @@ fn a_message_of_the_system_reaches_every_model() {
     let silent = [Message::new(Role::System, " "), user.clone()];
     assert_eq!(
         render(FORGETTING, &silent).unwrap(),
-        render(FORGETTING, &[user.clone()]).unwrap()
+        render(FORGETTING, std::slice::from_ref(&user)).unwrap()
     );
     // What else is wrong is still refused, in the template's words.
     let wrong = [system, user.clone(), user];
