@@ -12,6 +12,8 @@ mod projection;
 mod scratch;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wide_tests;
 
 use std::cell::RefCell;
 use std::sync::Arc;
