@@ -8,8 +8,8 @@
 //! number of tokens, with the processor's own instruction, where it has one; `amx` with that of the
 //! tile unit.
 //!
-//! Each value is one running sum over the columns in their order, from its bias on, so it depends
-//! neither on the number of threads nor on the tokens beside it.
+//! Each value is one running sum over the columns in their order, from its bias on (of 32 columns at a
+//! time with the tile unit), so it depends neither on the number of threads nor on the tokens beside it.
 
 #[cfg(any(target_arch = "x86_64", test))]
 mod amx;

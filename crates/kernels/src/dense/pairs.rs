@@ -15,6 +15,7 @@ pub(super) struct RoundedPairs {
     stride: usize,
 }
 
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has the instructions.
 impl RoundedPairs {
     /// Room for so many tokens, all zeros.
     pub(super) fn zeros(tokens: usize, columns: usize) -> Self {
@@ -27,12 +28,10 @@ impl RoundedPairs {
     }
 
     /// RoundedPairs from a token to the next.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has the instructions.
     pub(super) fn stride(&self) -> usize {
         self.stride
     }
 
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // As above.
     pub(super) fn values_mut(&mut self) -> &mut [u32] {
         &mut self.values
     }
@@ -45,7 +44,6 @@ impl RoundedPairs {
 
     /// Where [`LINE_PAIRS`] pairs of some tokens begin, the first of which is number `pair`; panics if
     /// there are not so many tokens and pairs.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // As above.
     #[inline(always)]
     pub(super) fn tokens(&self, first: usize, count: usize, pair: usize) -> *const u32 {
         assert!(

