@@ -1,7 +1,7 @@
 //! Products of bytes that are in registers, and their sums: what multiplying quantised weights
 //! takes. The instruction is another one in each tier, so each has its own file.
 
-#[cfg(any(target_arch = "x86_64", test))]
+#[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
