@@ -10,7 +10,10 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-/// The environment variable that forces a tier: `scalar`, `avx2` or `avx512`.
+#[cfg(target_arch = "x86_64")]
+use crate::amx::{Amx, amx};
+
+/// The environment variable that forces a tier: `scalar`, `avx2`, `avx512` or `amx`.
 pub const ISA_VARIABLE: &str = "LONGTRAINER_ISA";
 
 /// A tier of instructions, from the one that every machine has upwards.
@@ -23,11 +26,14 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ, VL and VNNI: 16 floats at once, and dot products of bytes.
     Avx512,
+    /// AMX TILE, INT8 and BF16, and AVX-512 BF16: products of small matrices, in the families that
+    /// consist of such; the others run their AVX-512 code.
+    Amx,
 }
 
 impl Isa {
     /// Every tier, lowest first.
-    pub const ALL: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
+    pub const ALL: [Isa; 4] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Amx];
 
     /// The name that [`ISA_VARIABLE`] takes.
     pub fn name(self) -> &'static str {
@@ -35,6 +41,7 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Amx => "amx",
         }
     }
 
@@ -72,7 +79,7 @@ pub struct IsaSelection {
 #[non_exhaustive]
 pub enum IsaProblem {
     /// No tier has this name.
-    #[error("{ISA_VARIABLE}={value} names no instruction set (scalar, avx2, avx512)")]
+    #[error("{ISA_VARIABLE}={value} names no instruction set (scalar, avx2, avx512, amx)")]
     Unknown {
         /// The variable's value.
         value: String,
@@ -92,7 +99,8 @@ pub fn isa_selection() -> &'static IsaSelection {
     &choice().0
 }
 
-/// A tier together with the proof that the processor has it.
+/// A tier together with the proof that the processor has it. AMX is not a variant of its own: only a
+/// few families have code for it, which ask [`HasAvx512::amx`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Supported {
     Scalar,
@@ -110,7 +118,9 @@ pub(crate) struct HasAvx2(());
 /// Proof that the processor has AVX-512 F, BW, DQ, VL and VNNI, and all of [`HasAvx2`].
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct HasAvx512(());
+pub(crate) struct HasAvx512 {
+    amx: Option<Amx>,
+}
 
 /// Proof that the processor has AVX-512 BF16, besides all of [`HasAvx512`].
 #[cfg(target_arch = "x86_64")]
@@ -123,12 +133,29 @@ impl HasAvx512 {
     pub(crate) fn bf16(self) -> Option<HasBf16> {
         is_x86_feature_detected!("avx512bf16").then_some(HasBf16(()))
     }
+
+    /// The tile unit, where the tier in use is AMX.
+    pub(crate) fn amx(self) -> Option<Amx> {
+        self.amx
+    }
 }
 
 impl Supported {
     /// The tier that the kernels of this process use.
     pub(crate) fn active() -> Supported {
         choice().1
+    }
+
+    /// Whether the tier is AMX.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn has_amx(self) -> bool {
+        matches!(self, Supported::Avx512(proof) if proof.amx.is_some())
+    }
+
+    /// Whether the tier is AMX, which no other processor has.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn has_amx(self) -> bool {
+        false
     }
 
     /// Asks the processor for `isa`.
@@ -142,11 +169,32 @@ impl Supported {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
+        let on_avx512 = |amx| (avx2 && avx512).then_some(Supported::Avx512(HasAvx512 { amx }));
         match isa {
             Isa::Scalar => Some(Supported::Scalar),
             Isa::Avx2 => avx2.then_some(Supported::Avx2(HasAvx2(()))),
-            Isa::Avx512 => (avx2 && avx512).then_some(Supported::Avx512(HasAvx512(()))),
+            Isa::Avx512 => on_avx512(None),
+            Isa::Amx if is_x86_feature_detected!("avx512bf16") => {
+                on_avx512(Some(Amx::Processor(amx()?)))
+            }
+            Isa::Amx => None,
         }
+    }
+
+    /// AMX with the unit's model, where there is AVX-512: so tests see what the tier does on machines
+    /// that lack it.
+    #[cfg(all(test, target_arch = "x86_64"))]
+    pub(crate) fn modelled_amx() -> Option<Supported> {
+        Supported::new(Isa::Avx512).map(|_| {
+            let amx = Some(Amx::Model);
+            Supported::Avx512(HasAvx512 { amx })
+        })
+    }
+
+    /// There is no AVX-512 to go with the model.
+    #[cfg(all(test, not(target_arch = "x86_64")))]
+    pub(crate) fn modelled_amx() -> Option<Supported> {
+        None
     }
 
     /// Other processors run the scalar code, which the compiler vectorises for them.
@@ -220,8 +268,9 @@ mod tests {
             ("scalar", Isa::Scalar),
             (" AVX2 ", Isa::Avx2),
             ("avx512", Isa::Avx512),
+            ("amx", Isa::Amx),
         ] {
-            let selection = select(Some(requested), Isa::Avx512);
+            let selection = select(Some(requested), Isa::Amx);
             assert_eq!((selection.active, selection.problem), (active, None));
         }
     }
@@ -235,7 +284,7 @@ mod tests {
                 .problem
                 .map(|problem| problem.to_string())
                 .as_deref(),
-            Some("LONGTRAINER_ISA=sse9 names no instruction set (scalar, avx2, avx512)")
+            Some("LONGTRAINER_ISA=sse9 names no instruction set (scalar, avx2, avx512, amx)")
         );
         let selection = select(Some("avx512"), Isa::Avx2);
         assert_eq!(selection.active, Isa::Avx2);
@@ -246,6 +295,13 @@ mod tests {
                 .as_deref(),
             Some("LONGTRAINER_ISA=avx512 asks for more than this machine has (avx2)")
         );
+        let selection = select(Some("amx"), Isa::Avx512);
+        assert_eq!(selection.active, Isa::Avx512);
+        let problem = IsaProblem::Unavailable {
+            requested: Isa::Amx,
+            detected: Isa::Avx512,
+        };
+        assert_eq!(selection.problem, Some(problem));
     }
 
     #[test]

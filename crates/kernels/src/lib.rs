@@ -8,6 +8,8 @@
 
 mod activation;
 mod aligned;
+#[cfg(any(target_arch = "x86_64", test))]
+mod amx;
 mod attention;
 mod dense;
 mod disjoint;

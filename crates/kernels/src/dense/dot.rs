@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use super::element::BrainElement;
 use super::many::{self, Panel, Scratch};
+use super::pairs::RoundedPairs;
 use super::product::Task;
 use super::{DenseInputs, TILE};
 use crate::disjoint::Disjoint;
@@ -58,8 +59,8 @@ impl Panel<HasAvx512> for Pairs {
     /// Null if the inputs have not been rounded, which `product` rules out.
     #[inline(always)]
     fn inputs(self, inputs: &DenseInputs<'_>, token: usize, column: usize) -> *const u32 {
-        match inputs.pairs(token) {
-            Some(pairs) => pairs[column / 2..].as_ptr(),
+        match inputs.pairs() {
+            Some(pairs) => pairs.token(token)[column / 2..].as_ptr(),
             None => std::ptr::null(),
         }
     }
@@ -114,16 +115,16 @@ pub(super) fn round_inputs(
     team: &Team,
     proof: HasBf16,
     values: &[f32],
+    tokens: usize,
     columns: usize,
-) -> Vec<u32> {
-    let tokens = values.len().checked_div(columns).unwrap_or(0);
-    let pairs = columns.div_ceil(2);
-    let mut rounded = vec![0; tokens * pairs];
-    let out = Disjoint::new(&mut rounded);
+) -> RoundedPairs {
+    let mut rounded = RoundedPairs::zeros(tokens, columns);
+    let (stride, pairs) = (rounded.stride(), columns.div_ceil(2));
+    let out = Disjoint::new(rounded.values_mut());
     team.run(tokens.div_ceil(TASK_TOKENS), |task| {
         for token in task * TASK_TOKENS..tokens.min((task + 1) * TASK_TOKENS) {
             // SAFETY: tokens do not overlap, and each is rounded by one task.
-            let out = unsafe { out.part(token * pairs, pairs) };
+            let out = unsafe { out.part(token * stride, pairs) };
             round_token(proof, &values[token * columns..(token + 1) * columns], out);
         }
     });

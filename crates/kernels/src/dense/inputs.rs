@@ -6,6 +6,7 @@
 //! there are.
 
 use super::DenseFormat;
+use super::pairs::RoundedPairs;
 use crate::Result;
 use crate::isa::Supported;
 use crate::shape::require_length;
@@ -17,9 +18,8 @@ pub(crate) struct DenseInputs<'inputs> {
     values: &'inputs [f32],
     tokens: usize,
     columns: usize,
-    /// In bfloat16, pairs of columns in a u32, the even column in its lower half; an odd last one is
-    /// paired with zero.
-    pairs: Option<Vec<u32>>,
+    /// In bfloat16, for products that want them so.
+    pairs: Option<RoundedPairs>,
 }
 
 impl<'inputs> DenseInputs<'inputs> {
@@ -42,8 +42,30 @@ impl<'inputs> DenseInputs<'inputs> {
             values,
             tokens,
             columns,
-            pairs: round.then(|| pairs(team, cpu, values, columns)).flatten(),
+            pairs: round
+                .then(|| pairs(team, cpu, values, tokens, columns))
+                .flatten(),
         })
+    }
+
+    /// The inputs rounded by plain Rust, for tests of what a processor cannot round for itself.
+    #[cfg(test)]
+    pub(super) fn rounded(values: &'inputs [f32], tokens: usize, columns: usize) -> Self {
+        let mut pairs = RoundedPairs::zeros(tokens, columns);
+        for (token, values) in values.chunks_exact(columns.max(1)).enumerate() {
+            let bits = |value: &f32| u32::from(half::bf16::from_f32(*value).to_bits());
+            for (pair, values) in values.chunks(2).enumerate() {
+                let odd = values.get(1).map_or(0, bits);
+                let at = token * pairs.stride() + pair;
+                pairs.values_mut()[at] = bits(&values[0]) | odd << 16;
+            }
+        }
+        Self {
+            values,
+            tokens,
+            columns,
+            pairs: Some(pairs),
+        }
     }
 
     pub(crate) fn tokens(&self) -> usize {
@@ -58,12 +80,10 @@ impl<'inputs> DenseInputs<'inputs> {
         &self.values[token * self.columns..(token + 1) * self.columns]
     }
 
-    /// The pairs of a token, if the inputs have been rounded.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn pairs(&self, token: usize) -> Option<&[u32]> {
-        let per_token = self.columns.div_ceil(2);
-        let pairs = self.pairs.as_deref()?;
-        Some(&pairs[token * per_token..(token + 1) * per_token])
+    /// The inputs in bfloat16, if they have been rounded.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has the instructions.
+    pub(super) fn pairs(&self) -> Option<&RoundedPairs> {
+        self.pairs.as_ref()
     }
 
     /// Whether the inputs have been rounded to bfloat16.
@@ -75,17 +95,23 @@ impl<'inputs> DenseInputs<'inputs> {
 
 /// The inputs in bfloat16, if the processor has a use for them.
 #[cfg(target_arch = "x86_64")]
-fn pairs(team: &Team, cpu: Supported, values: &[f32], columns: usize) -> Option<Vec<u32>> {
+fn pairs(
+    team: &Team,
+    cpu: Supported,
+    values: &[f32],
+    tokens: usize,
+    columns: usize,
+) -> Option<RoundedPairs> {
     use super::dot;
 
     let proof = match cpu {
         Supported::Avx512(proof) => proof.bf16()?,
         _ => return None,
     };
-    Some(dot::round_inputs(team, proof, values, columns))
+    Some(dot::round_inputs(team, proof, values, tokens, columns))
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn pairs(_: &Team, _: Supported, _: &[f32], _: usize) -> Option<Vec<u32>> {
+fn pairs(_: &Team, _: Supported, _: &[f32], _: usize, _: usize) -> Option<RoundedPairs> {
     None
 }

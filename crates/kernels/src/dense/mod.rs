@@ -5,11 +5,16 @@
 //! load. With a few tokens a product waits for memory, so `few` streams the weights once and widens
 //! them in registers. With many it waits for arithmetic, so `many` widens a panel of weights once
 //! into the first cache and multiplies it with all tokens. `dot` does that for bfloat16, and any
-//! number of tokens, with the processor's own instruction, where it has one.
+//! number of tokens, with the processor's own instruction, where it has one; `amx` with that of the
+//! tile unit.
 //!
-//! Each value is one running sum over the columns in their order, from its bias on, so it depends
-//! neither on the number of threads nor on the tokens beside it.
+//! Each value is one running sum over the columns in their order, from its bias on (of 32 columns at a
+//! time with the tile unit), so it depends neither on the number of threads nor on the tokens beside it.
 
+#[cfg(any(target_arch = "x86_64", test))]
+mod amx;
+#[cfg(test)]
+mod amx_tests;
 #[cfg(target_arch = "x86_64")]
 mod dot;
 mod element;
@@ -18,6 +23,7 @@ mod inputs;
 mod many;
 mod matrix;
 mod pack;
+mod pairs;
 mod product;
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,20 @@
 //! A product of a matrix with some tokens, as tasks over ranges of tiles.
 //!
 //! [`DenseMatrix::tile_product`] is one task: all tokens against a range of tiles, so that threads
-//! share out the weights and each weight is read by one of them. It decides which of the three ways
+//! share out the weights and each weight is read by one of them. It decides which of the four ways
 //! to multiply is taken; [`Task`] is what they have in common.
 
 use std::ops::Range;
 
-#[cfg(target_arch = "x86_64")]
-use super::dot;
 use super::element::{BrainElement, Element, HalfElement, SingleElement};
 use super::few::{self, FEW};
 use super::many::{self, Widened};
 use super::{DenseFormat, DenseInputs, DenseMatrix, TILE};
+#[cfg(target_arch = "x86_64")]
+use super::{amx, dot};
 use crate::Result;
+#[cfg(target_arch = "x86_64")]
+use crate::amx::with_tile_unit;
 use crate::disjoint::Disjoint;
 use crate::isa::Supported;
 use crate::output::Output;
@@ -125,7 +127,10 @@ impl DenseMatrix {
             && self.format() == DenseFormat::Bf16
             && inputs.are_rounded()
         {
-            return dot::product(proof, bf16, task);
+            return match proof.amx() {
+                Some(tiles) => with_tile_unit!(tiles, unit => amx::product(cpu, unit, task)),
+                None => dot::product(proof, bf16, task),
+            };
         }
         cpu.run(task);
     }
@@ -146,6 +151,27 @@ impl Kernel for Task<'_> {
 }
 
 impl<'task> Task<'task> {
+    /// Products whose outputs are `output`'s, of which nobody else uses those of these tiles.
+    #[cfg(test)]
+    pub(super) fn new(
+        matrix: &'task DenseMatrix,
+        inputs: &'task DenseInputs<'task>,
+        output: Output<'task>,
+    ) -> Self {
+        Self {
+            matrix,
+            tiles: 0..matrix.tiles(),
+            inputs,
+            output,
+        }
+    }
+
+    /// Whether all sums start from zero before `column`.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // AMX asks, elsewhere in tests only.
+    pub(super) fn starts_from_zero(&self, column: usize) -> bool {
+        column == 0 && self.output.bias.is_none()
+    }
+
     /// Where the `V` vectors of outputs begin that start with those of `tile`.
     #[inline(always)]
     pub(super) fn weights<S: Simd, E: Element, const V: usize>(

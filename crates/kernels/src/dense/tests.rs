@@ -25,7 +25,8 @@ const SHAPES: [(usize, usize); 9] = [
 const TOKENS: [usize; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 40];
 
 fn tiers() -> impl Iterator<Item = Supported> {
-    Isa::ALL.into_iter().filter_map(Supported::new)
+    let tiers = Isa::ALL.into_iter().filter_map(Supported::new);
+    tiers.chain(Supported::modelled_amx())
 }
 
 fn random(count: usize, seed: u64) -> Vec<f32> {

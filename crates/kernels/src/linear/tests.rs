@@ -88,7 +88,8 @@ fn each_map_sees_its_part_of_the_bias() {
     let with = Linear::new(maps_of_every_kind(columns)).unwrap();
     let with = with.with_bias(bias.clone()).unwrap();
     let several = Team::new(3).unwrap();
-    for cpu in Isa::ALL.into_iter().filter_map(Supported::new) {
+    let tiers = Isa::ALL.into_iter().filter_map(Supported::new);
+    for cpu in tiers.chain(Supported::modelled_amx()) {
         for tokens in [1, 2, 5, 13, 40] {
             let input = random_values(tokens * columns, &mut random);
             let run = |linear: &Linear, team: &Team| {

@@ -22,7 +22,8 @@ pub fn read_bandwidth(team: &Team) -> f64 {
 }
 
 /// f32 operations a second that the team does in fused multiplications and additions of the tier in
-/// use, each of which counts as two. Takes some hundredths of a second.
+/// use, each of which counts as two. AMX has none of f32, so with it this is AVX-512's rate. Takes some
+/// hundredths of a second.
 pub fn multiply_add_rate(team: &Team) -> f64 {
     multiply_add::measure(Supported::active(), team, timing::ROUND)
 }

@@ -24,6 +24,7 @@ const HALVES: usize = TILE_ROWS / HALF;
 impl Tier for HasAvx2 {
     const TOKENS: usize = 3;
     const PANELS: usize = 1;
+    const SIGNED_BYTES: bool = true;
 
     fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
         // SAFETY: the token exists only where the processor has these features.

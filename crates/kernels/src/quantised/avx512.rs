@@ -18,6 +18,7 @@ use super::tier::{Sums, Tier};
 impl Tier for HasAvx512 {
     const TOKENS: usize = 6;
     const PANELS: usize = 2;
+    const SIGNED_BYTES: bool = false;
 
     fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
         // SAFETY: the token exists only where the processor has these features.

@@ -6,6 +6,8 @@
 //! two multiplications and additions a block to scale it: up to four times the rate of f32 where the
 //! instruction is, and a seventh to a quarter of the memory.
 
+#[cfg(any(target_arch = "x86_64", test))]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -14,11 +16,14 @@ mod format;
 // First, for its macro.
 #[macro_use]
 mod layout;
+#[cfg(test)]
+mod amx_tests;
 mod matrix;
 mod panel;
 #[cfg(target_arch = "x86_64")]
 mod prefetch;
 mod product;
+mod row_tiles;
 mod rows;
 mod scalar;
 #[cfg(test)]

@@ -2,15 +2,19 @@
 //!
 //! [`QuantisedMatrix::tile_product`] is one task of a region: all rows of activations against a range
 //! of tiles. A few rows read the tiles as they lie; for more, each tile is unpacked once into a panel
-//! of the thread's own.
+//! of the thread's own. With AMX, many rows go through `amx` instead.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use crate::amx::with_tile_unit;
 use crate::isa::Supported;
 use crate::output::Output;
 use crate::simd::ScalarLanes;
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::layout::{Layout, TILE_ROWS};
 use super::matrix::QuantisedMatrix;
 use super::panel::{Panel, PanelBlock};
@@ -43,7 +47,12 @@ impl QuantisedMatrix {
                     #[cfg(target_arch = "x86_64")]
                     Supported::Avx2(proof) => run::<L, _>(proof, self, tiles, inputs, output),
                     #[cfg(target_arch = "x86_64")]
-                    Supported::Avx512(proof) => run::<L, _>(proof, self, tiles, inputs, output),
+                    Supported::Avx512(proof) => match proof.amx().filter(|_| inputs.has_tiles()) {
+                        Some(amx) => with_tile_unit!(amx, unit => {
+                            amx::product::<L, _, _>(cpu, proof, unit, self, tiles, inputs, output);
+                        }),
+                        None => run::<L, _>(proof, self, tiles, inputs, output),
+                    },
                 }
             }
         });
@@ -88,7 +97,8 @@ unsafe fn run<L: Layout, T: Tier>(
 }
 
 thread_local! {
-    static PANELS: RefCell<[Panel; MOST_PANELS]> = const { RefCell::new([Panel::new(), Panel::new()]) };
+    /// The panels of the tiles that the thread is multiplying.
+    pub(super) static PANELS: RefCell<[Panel; MOST_PANELS]> = const { RefCell::new([Panel::new(), Panel::new()]) };
 }
 
 /// All rows of activations with `P` neighbouring tiles.
@@ -124,16 +134,16 @@ unsafe fn some_tiles<L: Layout, T: Tier, const P: usize>(
 }
 
 /// What stays the same from some rows of activations to the next.
-struct Product<'product, const P: usize> {
-    panels: [&'product [PanelBlock]; P],
+pub(super) struct Product<'product, const P: usize> {
+    pub(super) panels: [&'product [PanelBlock]; P],
     /// What the sums with each panel start from.
-    starts: [Sums; P],
+    pub(super) starts: [Sums; P],
     /// The first of the neighbouring tiles.
-    first: usize,
+    pub(super) first: usize,
     /// Rows of the matrix.
-    rows: usize,
-    inputs: &'product QuantisedRows,
-    output: Output<'product>,
+    pub(super) rows: usize,
+    pub(super) inputs: &'product QuantisedRows,
+    pub(super) output: Output<'product>,
 }
 
 impl<const P: usize> Product<'_, P> {
@@ -143,7 +153,7 @@ impl<const P: usize> Product<'_, P> {
     /// # Safety
     ///
     /// As [`QuantisedMatrix::tile_product`].
-    unsafe fn some_rows<L: Layout, T: Tier>(&self, tier: T, token: usize) {
+    pub(super) unsafe fn some_rows<L: Layout, T: Tier>(&self, tier: T, token: usize) {
         const { assert!(T::TOKENS <= MOST_TOKENS && T::PANELS <= MOST_PANELS) };
         macro_rules! product {
             ($($count:literal)*) => {
@@ -176,7 +186,7 @@ impl<const P: usize> Product<'_, P> {
 }
 
 /// What the sums of a tile start from: the bias of its rows, or zero.
-fn start(output: &Output<'_>, tile: usize, rows: usize) -> Sums {
+pub(super) fn start(output: &Output<'_>, tile: usize, rows: usize) -> Sums {
     let first = tile * TILE_ROWS;
     let mut start = [0.0; TILE_ROWS];
     if let Some(bias) = output.bias(first, TILE_ROWS.min(rows - first)) {
@@ -190,7 +200,13 @@ fn start(output: &Output<'_>, tile: usize, rows: usize) -> Sums {
 /// # Safety
 ///
 /// Nobody else uses these outputs at the same time.
-unsafe fn store(output: &Output<'_>, token: usize, tile: usize, rows: usize, sums: &Sums) {
+pub(super) unsafe fn store(
+    output: &Output<'_>,
+    token: usize,
+    tile: usize,
+    rows: usize,
+    sums: &Sums,
+) {
     let first = tile * TILE_ROWS;
     let count = TILE_ROWS.min(rows - first);
     // SAFETY: passed on to the caller.

@@ -11,6 +11,7 @@ use crate::simd::{Kernel, MOST_LANES, Simd};
 use crate::{Error, Result, Team};
 
 use super::layout::{BLOCK, Layout};
+use super::row_tiles::{self, RowTile};
 
 /// Rows that are worth a task of their own.
 const ROWS_A_TASK: usize = 4;
@@ -21,6 +22,8 @@ pub struct QuantisedRows {
     columns: usize,
     count: usize,
     blocks: Vec<RowBlock>,
+    /// The same again in the order that AMX wants, where it is in use.
+    tiles: Vec<RowTile>,
 }
 
 /// 32 values of a row: all that a product needs of them in one place, so that it follows one pointer
@@ -37,7 +40,7 @@ pub(super) struct RowBlock {
 }
 
 impl RowBlock {
-    const ZERO: RowBlock = RowBlock {
+    pub(super) const ZERO: RowBlock = RowBlock {
         codes: [0; BLOCK],
         scale: 0.0,
         sum: 0.0,
@@ -98,7 +101,23 @@ impl QuantisedRows {
             let values = &values[first..first + blocks.len() * BLOCK];
             cpu.run(Quantise { values, blocks });
         });
+        let tiled = match cpu.has_amx() {
+            true => row_tiles::tiled_rows(count),
+            false => 0,
+        };
+        self.fill_tiles(team, tiled);
         Ok(())
+    }
+
+    /// Gathers the first rows, 16 and 16, into tiles.
+    pub(super) fn fill_tiles(&mut self, team: &Team, rows: usize) {
+        let width = self.columns / BLOCK;
+        let groups = rows.div_ceil(row_tiles::ROWS);
+        self.tiles.resize_with(groups * width, RowTile::default);
+        let blocks = &self.blocks;
+        team.for_rows(&mut self.tiles, width, 1, |first, tiles| {
+            row_tiles::gather(blocks, width, first, tiles);
+        });
     }
 
     /// Rows.
@@ -109,6 +128,19 @@ impl QuantisedRows {
     /// Values of a row.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Whether there are tiles.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Nobody else has the instructions.
+    pub(super) fn has_tiles(&self) -> bool {
+        !self.tiles.is_empty()
+    }
+
+    /// The tiles of each 16 rows, block after block.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // As above.
+    pub(super) fn tiles(&self) -> impl Iterator<Item = &[RowTile]> {
+        // Without columns there are no tiles.
+        self.tiles.chunks_exact((self.columns / BLOCK).max(1))
     }
 
     /// A row.

@@ -10,6 +10,7 @@ use super::tier::{Sums, Tier};
 impl Tier for ScalarLanes {
     const TOKENS: usize = 4;
     const PANELS: usize = 1;
+    const SIGNED_BYTES: bool = true;
 
     fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
         std::array::from_fn(|r| {

@@ -41,7 +41,8 @@ fn matrix(
 }
 
 fn tiers() -> impl Iterator<Item = Supported> {
-    Isa::ALL.into_iter().filter_map(Supported::new)
+    let tiers = Isa::ALL.into_iter().filter_map(Supported::new);
+    tiers.chain(Supported::modelled_amx())
 }
 
 fn product(cpu: Supported, matrix: &QuantisedMatrix, values: &[f32]) -> Vec<f32> {

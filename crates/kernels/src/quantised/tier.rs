@@ -26,6 +26,9 @@ pub(super) trait Tier: Copy + Send + Sync {
     const TOKENS: usize;
     /// Panels side by side; at most [`MOST_PANELS`].
     const PANELS: usize;
+    /// Whether [`unpack`](Self::unpack) leaves codes of 8 bits signed.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // AMX asks, elsewhere in tests only.
+    const SIGNED_BYTES: bool;
 
     /// One row of activations with a tile as it lies in memory, added to `start`.
     fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums;

@@ -107,6 +107,12 @@ impl Simd for HasAvx2 {
     }
 
     #[inline(always)]
+    unsafe fn load_i32(self, from: *const i32) -> __m256 {
+        // SAFETY: the caller promises 8 i32.
+        unsafe { _mm256_cvtepi32_ps(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
     unsafe fn load_f16(self, from: *const u16) -> __m256 {
         // SAFETY: the caller promises 8 u16.
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }

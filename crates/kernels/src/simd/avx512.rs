@@ -99,6 +99,12 @@ impl Simd for HasAvx512 {
     }
 
     #[inline(always)]
+    unsafe fn load_i32(self, from: *const i32) -> __m512 {
+        // SAFETY: the caller promises 16 i32.
+        unsafe { _mm512_cvtepi32_ps(_mm512_loadu_si512(from.cast())) }
+    }
+
+    #[inline(always)]
     unsafe fn load_f16(self, from: *const u16) -> __m512 {
         // SAFETY: the caller promises 16 u16.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }

@@ -66,6 +66,13 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     ///
     /// `to` is valid for writes of `LANES` f32.
     unsafe fn store(self, to: *mut f32, value: Self::F32);
+    /// Converts whole numbers; those of more than 24 bits are rounded to nearest, ties to even.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of `LANES` i32.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // Sums of AMX, elsewhere in tests only.
+    unsafe fn load_i32(self, from: *const i32) -> Self::F32;
     /// Widens IEEE half precision.
     ///
     /// # Safety

@@ -113,6 +113,13 @@ impl Simd for ScalarLanes {
     }
 
     #[inline(always)]
+    unsafe fn load_i32(self, from: *const i32) -> Self::F32 {
+        // SAFETY: the caller promises LANES i32.
+        let whole = unsafe { from.cast::<[i32; LANES]>().read_unaligned() };
+        whole.map(|whole| whole as f32)
+    }
+
+    #[inline(always)]
     unsafe fn load_f16(self, from: *const u16) -> Self::F32 {
         // SAFETY: the caller promises LANES u16.
         let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };

@@ -134,3 +134,30 @@ impl Kernel for Widen<'_> {
         }
     }
 }
+
+struct FromWhole<'a>(&'a [i32], &'a mut [f32]);
+
+impl Kernel for FromWhole<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (whole, out) = (self.0.chunks_exact(S::LANES), self.1);
+        for (whole, out) in whole.zip(out.chunks_exact_mut(S::LANES)) {
+            // SAFETY: both chunks have LANES values.
+            unsafe { simd.store(out.as_mut_ptr(), simd.load_i32(whole.as_ptr())) };
+        }
+    }
+}
+
+#[test]
+fn whole_numbers_become_the_nearest_floats() {
+    let mut random = StdRng::seed_from_u64(3);
+    let mut whole: Vec<i32> = (0..1020).map(|_| random.random()).collect();
+    whole.extend([i32::MIN, i32::MAX, 0, (1 << 24) + 1]);
+    for cpu in tiers() {
+        let mut found = vec![f32::NAN; whole.len()];
+        cpu.run(FromWhole(&whole, &mut found));
+        let expected: Vec<f32> = whole.iter().map(|whole| *whole as f32).collect();
+        assert_eq!(found, expected, "{cpu:?}");
+    }
+}

@@ -2,6 +2,8 @@
 //! takes. The instruction is another one in each tier, so each has its own file.
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -11,6 +13,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use crate::Team;
+#[cfg(target_arch = "x86_64")]
+use crate::amx::with_tile_unit;
 use crate::isa::Supported;
 
 use super::timing::steps_a_second;
@@ -30,6 +34,8 @@ fn products(cpu: Supported) -> usize {
         #[cfg(target_arch = "x86_64")]
         Supported::Avx2(_) => avx2::PRODUCTS,
         #[cfg(target_arch = "x86_64")]
+        Supported::Avx512(proof) if proof.amx().is_some() => amx::PRODUCTS,
+        #[cfg(target_arch = "x86_64")]
         Supported::Avx512(_) => avx512::PRODUCTS,
     }
 }
@@ -41,6 +47,9 @@ fn sum(cpu: Supported, steps: usize) -> i32 {
         #[cfg(target_arch = "x86_64")]
         Supported::Avx2(proof) => avx2::sum(proof, steps),
         #[cfg(target_arch = "x86_64")]
-        Supported::Avx512(proof) => avx512::sum(proof, steps),
+        Supported::Avx512(proof) => match proof.amx() {
+            Some(tiles) => with_tile_unit!(tiles, unit => amx::sum(unit, steps)),
+            None => avx512::sum(proof, steps),
+        },
     }
 }
