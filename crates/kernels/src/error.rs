@@ -35,10 +35,18 @@ pub enum Error {
         /// Values of a block.
         block: usize,
     },
-    /// A weight, or the scale of some weights, is infinite or not a number.
+    /// Vectors have more components than their codes are made for.
+    #[error("vectors of {dimension} components are longer than {most}")]
+    Dimension {
+        /// Components of a vector.
+        dimension: usize,
+        /// The most that there may be.
+        most: usize,
+    },
+    /// A weight, a component, or the scale of some weights, is infinite or not a number.
     #[error("row {row} has values that are not finite numbers")]
     NotFinite {
-        /// The row of the matrix.
+        /// The row of the matrix or number of the vector.
         row: usize,
     },
     /// An index is not below the number of things that it chooses from.

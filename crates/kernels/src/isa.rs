@@ -127,8 +127,24 @@ pub(crate) struct HasAvx512 {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HasBf16(());
 
+/// Proof that the processor has AVX-512 VBMI, besides all of [`HasAvx512`].
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HasVbmi(());
+
 #[cfg(target_arch = "x86_64")]
 impl HasAvx512 {
+    /// The lesser tier, for kernels to which wider vectors bring nothing by themselves.
+    pub(crate) fn avx2(self) -> HasAvx2 {
+        HasAvx2(())
+    }
+
+    /// Permutations of bytes over a whole vector, where the processor has them: not every AVX-512
+    /// machine does.
+    pub(crate) fn vbmi(self) -> Option<HasVbmi> {
+        is_x86_feature_detected!("avx512vbmi").then_some(HasVbmi(()))
+    }
+
     /// The products of bfloat16, where the processor has them: not every AVX-512 machine does.
     pub(crate) fn bf16(self) -> Option<HasBf16> {
         is_x86_feature_detected!("avx512bf16").then_some(HasBf16(()))

@@ -18,11 +18,14 @@ mod error;
 mod isa;
 mod lanes;
 mod linear;
+mod mapped;
 mod norm;
 mod output;
 mod peak;
+mod prefetch;
 mod quantised;
 mod rotary;
+mod scan;
 mod shape;
 mod simd;
 mod team;
@@ -37,8 +40,14 @@ pub use distance::{
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, Isa, IsaProblem, IsaSelection, isa_selection};
 pub use linear::{Linear, Matrix};
+pub use mapped::MappedFile;
 pub use norm::{add, layer_norm, rms_norm};
 pub use peak::{integer_rate, multiply_add_rate, read_bandwidth};
+pub use prefetch::prefetch;
 pub use quantised::{BlockFormat, QuantisedMatrix, QuantisedRows};
 pub use rotary::{HeadRows, RotaryLayout, rotate};
+pub use scan::{
+    BitQuery, BitScan, ByteQueries, ByteScan, Candidate, Rotation, RowIds, Shortlist,
+    bit_block_len, byte_tile_len, decode_byte_row, encode_bits, encode_bytes, nearest_bytes,
+};
 pub use team::{Team, default_threads};

@@ -2,9 +2,11 @@
 //!
 //! Candle reads the format; [`check`] walks the header before it, because an error should name the
 //! tensor or the key, and because a hostile header must not reach arithmetic that trusts it.
+//!
+//! The file is mapped: weights are repacked from the mapping, which so costs no copy and, as tensors
+//! are released, no memory beyond the one at hand. After loading, the file may change or go.
 
 mod check;
-mod map;
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -15,17 +17,16 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
+use longtrainer_kernels::MappedFile;
 
 use crate::{Error, Result};
-
-use map::FileMap;
 
 /// An open GGUF file.
 #[derive(Debug)]
 pub(crate) struct GgufFile {
     path: PathBuf,
     content: Content,
-    map: FileMap,
+    map: MappedFile,
 }
 
 /// A tensor as it lies in the file.
@@ -53,7 +54,7 @@ impl GgufFile {
         check::header(path, &mut reader, metadata.len())?;
         reader.rewind().map_err(failed)?;
         let content = Content::read(&mut reader).map_err(|error| bad(path, error.to_string()))?;
-        let map = FileMap::new(reader.get_ref()).map_err(failed)?;
+        let map = MappedFile::new(reader.get_ref()).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             content,
@@ -203,7 +204,10 @@ impl GgufFile {
 
     /// Gives the memory of a tensor's mapped pages back; they are read again if they are needed.
     pub(crate) fn release(&self, name: &str) {
-        self.map.release(self.range(name));
+        // Memory that is given back late is no failure.
+        if let Err(error) = self.map.release(self.range(name)) {
+            tracing::debug!(%error, "mapped pages were not released");
+        }
     }
 
     #[cfg(test)]

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm256_sub_ps,
 };
 
-use super::table::{Tile, common_length};
+use super::table::{Tile, common_length, prefetch_after};
 use crate::isa::HasAvx2;
 
 const LANES: usize = 8;
@@ -40,6 +40,9 @@ fn tile<const L2: bool, const Q: usize, const R: usize>(
     let whole = length - tail;
     let mut sums = [[_mm256_setzero_ps(); R]; Q];
     for at in (0..whole).step_by(LANES) {
+        if at.is_multiple_of(2 * LANES) {
+            prefetch_after::<Q, R>(&rows, at);
+        }
         // SAFETY: `at` is a multiple of LANES below `whole`, a multiple too, so that
         // `at + LANES <= whole <= length`, and no slice is shorter than `length`.
         unsafe {

@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm512_reduce_add_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
-use super::table::{Tile, common_length};
+use super::table::{Tile, common_length, prefetch_after};
 use crate::isa::HasAvx512;
 
 const LANES: usize = 16;
@@ -38,6 +38,7 @@ fn tile<const L2: bool, const Q: usize, const R: usize>(
     let whole = length - tail;
     let mut sums = [[_mm512_setzero_ps(); R]; Q];
     for at in (0..whole).step_by(LANES) {
+        prefetch_after::<Q, R>(&rows, at);
         // SAFETY: `at` is a multiple of LANES below `whole`, a multiple too, so that
         // `at + LANES <= whole <= length`, and no slice is shorter than `length`.
         unsafe {

@@ -79,6 +79,24 @@ fn vectors<const N: usize>(values: &[f32], dimension: usize) -> [&[f32]; N] {
     array::from_fn(|i| &values[i * dimension..(i + 1) * dimension])
 }
 
+/// Asks for the same part of the rows that follow these in memory, while these are read: one query
+/// waits for memory, and the processor's own prefetching begins anew with each row. With more queries
+/// rows come from a cache.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn prefetch_after<const Q: usize, const R: usize>(rows: &[&[f32]; R], at: usize) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+
+    if Q > 1 {
+        return;
+    }
+    for row in rows {
+        let next = row.as_ptr().wrapping_add(R * row.len() + at);
+        // SAFETY: a hint, which never faults whatever the address; SSE is in every x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(next.cast()) };
+    }
+}
+
 /// The length up to which every slice of a tile may be read.
 #[cfg(target_arch = "x86_64")]
 #[inline]

@@ -77,6 +77,19 @@ impl Simd for HasAvx2 {
     }
 
     #[inline(always)]
+    fn swap<const APART: usize>(self, a: __m256) -> __m256 {
+        const NEIGHBOURS: i32 = 0b10_11_00_01;
+        const PAIRS: i32 = 0b01_00_11_10;
+        unsafe {
+            match APART {
+                1 => _mm256_permute_ps::<NEIGHBOURS>(a),
+                2 => _mm256_permute_ps::<PAIRS>(a),
+                _ => _mm256_permute2f128_ps::<1>(a, a),
+            }
+        }
+    }
+
+    #[inline(always)]
     fn sum(self, a: __m256) -> f32 {
         unsafe {
             let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));

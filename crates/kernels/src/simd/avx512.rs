@@ -77,6 +77,20 @@ impl Simd for HasAvx512 {
     }
 
     #[inline(always)]
+    fn swap<const APART: usize>(self, a: __m512) -> __m512 {
+        const NEIGHBOURS: i32 = 0b10_11_00_01;
+        const PAIRS: i32 = 0b01_00_11_10;
+        unsafe {
+            match APART {
+                1 => _mm512_permute_ps::<NEIGHBOURS>(a),
+                2 => _mm512_permute_ps::<PAIRS>(a),
+                4 => _mm512_shuffle_f32x4::<NEIGHBOURS>(a, a),
+                _ => _mm512_shuffle_f32x4::<PAIRS>(a, a),
+            }
+        }
+    }
+
+    #[inline(always)]
     fn sum(self, a: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(a) }
     }

@@ -53,6 +53,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn round(self, a: Self::F32) -> Self::F32;
     /// 2 to the power of whole numbers in -126 ..= 127.
     fn power_of_two(self, a: Self::F32) -> Self::F32;
+    /// Lanes `i` and `i ^ APART` in each other's place; `APART` is a power of two below `LANES`.
+    fn swap<const APART: usize>(self, a: Self::F32) -> Self::F32;
     /// The sum of the lanes.
     fn sum(self, a: Self::F32) -> f32;
     /// The greatest lane.

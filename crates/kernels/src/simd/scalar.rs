@@ -91,6 +91,11 @@ impl Simd for ScalarLanes {
     }
 
     #[inline(always)]
+    fn swap<const APART: usize>(self, a: Self::F32) -> Self::F32 {
+        std::array::from_fn(|lane| a[lane ^ APART])
+    }
+
+    #[inline(always)]
     fn sum(self, a: Self::F32) -> f32 {
         a.iter().sum()
     }

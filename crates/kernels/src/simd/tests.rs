@@ -161,3 +161,36 @@ fn whole_numbers_become_the_nearest_floats() {
         assert_eq!(found, expected, "{cpu:?}");
     }
 }
+
+struct SwapAll<'a>(&'a mut [f32; MOST_LANES], usize);
+
+impl Kernel for SwapAll<'_> {
+    type Output = usize;
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> usize {
+        let value = simd.load_first(self.0);
+        let value = match self.1 {
+            1 => simd.swap::<1>(value),
+            2 => simd.swap::<2>(value),
+            4 => simd.swap::<4>(value),
+            _ if S::LANES > 8 => simd.swap::<8>(value),
+            _ => value,
+        };
+        simd.store_first(self.0, value);
+        S::LANES
+    }
+}
+
+#[test]
+fn swapped_lanes_are_in_each_others_place() {
+    for cpu in tiers() {
+        for apart in [1, 2, 4, 8] {
+            let mut lanes: [f32; MOST_LANES] = std::array::from_fn(|lane| lane as f32);
+            let count = cpu.run(SwapAll(&mut lanes, apart));
+            for (lane, value) in lanes[..count].iter().enumerate() {
+                let expected = if apart < count { lane ^ apart } else { lane };
+                assert_eq!(*value, expected as f32, "{cpu:?}, {apart}");
+            }
+        }
+    }
+}
