@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn filled(rng: &mut StdRng, metric: Metric) -> longtrainer_index::Result<FlatIndex> {
     let ids: Vec<u64> = (0..ROWS as u64).collect();
-    let mut index = FlatIndex::new(DIMENSION, metric)?;
+    let index = FlatIndex::new(DIMENSION, metric)?;
     index.upsert(&ids, &random(rng, ROWS * DIMENSION))?;
     Ok(index)
 }

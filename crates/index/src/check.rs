@@ -32,6 +32,24 @@ pub(crate) fn vectors(
     Ok(())
 }
 
+/// Magnitudes up to here have products and sums that stay far inside the range of f32.
+const GREATEST: f32 = 1e15;
+
+/// Checks that the arithmetic of lists cannot overflow with these vectors.
+pub(crate) fn moderate(dimension: usize, ids: &[u64], vectors: &[f32]) -> Result<()> {
+    for (&id, vector) in ids.iter().zip(vectors.chunks_exact(dimension)) {
+        if let Some(position) = vector.iter().position(|x| x.abs() > GREATEST) {
+            return Err(Error::TooGreat { id, position });
+        }
+    }
+    Ok(())
+}
+
+/// Whether that arithmetic can do with these queries.
+pub(crate) fn are_moderate(queries: &[f32]) -> bool {
+    queries.iter().all(|x| x.abs() <= GREATEST)
+}
+
 /// Checks each component of whole queries.
 pub(crate) fn queries(metric: Metric, dimension: usize, queries: &[f32]) -> Result<()> {
     for (query, vector) in queries.chunks_exact(dimension).enumerate() {

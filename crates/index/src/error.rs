@@ -84,6 +84,17 @@ pub enum Error {
         /// The query's place in the batch, from 0.
         query: usize,
     },
+    /// A vector is too long for the arithmetic of lists.
+    #[error(
+        "component {position} of the vector for id {id} is beyond 1e15, too great for an index of \
+         lists: an exact index takes it"
+    )]
+    TooGreat {
+        /// The id of the vector.
+        id: u64,
+        /// The component's place in the vector, from 0.
+        position: usize,
+    },
     /// There is not enough memory for more vectors.
     #[error("not enough memory for {vectors} more vectors of {dimension} components")]
     Memory {
@@ -94,6 +105,58 @@ pub enum Error {
         /// What the allocator said.
         #[source]
         source: TryReserveError,
+    },
+    /// More vectors than an index has numbers for.
+    #[error("no room for {vectors} more vectors: an index numbers at most {limit}")]
+    Full {
+        /// Vectors to be added.
+        vectors: usize,
+        /// The most that an index can have, removed ones that were not yet compacted included.
+        limit: usize,
+    },
+    /// There are fewer vectors than lists to put them in.
+    #[error("{vectors} vectors cannot be divided into {lists} lists")]
+    TooFewVectors {
+        /// Vectors in the index.
+        vectors: usize,
+        /// Lists asked for.
+        lists: usize,
+    },
+    /// An index of lists was searched before it was trained.
+    #[error("the index has {vectors} vectors but was never trained")]
+    Untrained {
+        /// Vectors in the index.
+        vectors: usize,
+    },
+    /// An option has a value that makes no sense.
+    #[error("{option} cannot be {value}: it has to be {allowed}")]
+    Option {
+        /// The option's name.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// The system refused to start threads.
+    #[error("cannot start {threads} threads")]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A kernel refused what it was given: an error of this crate.
+    #[error("a kernel refused its input")]
+    Kernel(#[from] longtrainer_kernels::Error),
+    /// A file holds another kind of index.
+    #[error("{} holds an index of another kind ({found})", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// The kind that it holds.
+        found: &'static str,
     },
     /// A file cannot be read.
     #[error("cannot read the index file {}", path.display())]
@@ -131,8 +194,8 @@ pub enum Error {
     },
     /// A file was written in a format that this version does not know.
     #[error(
-        "the index file {} has format version {found}; this program reads version {supported}: \
-         update the program or rebuild the index",
+        "the index file {} has format version {found}; this program reads versions up to \
+         {supported}: update the program or rebuild the index",
         path.display()
     )]
     FormatVersion {
@@ -140,8 +203,38 @@ pub enum Error {
         path: PathBuf,
         /// The file's version.
         found: u32,
-        /// The version that can be read.
+        /// The greatest version that can be read.
         supported: u32,
+    },
+    /// A file has a section that this version does not know and must not ignore.
+    #[error(
+        "the index file {} has a section of kind {number}, which this program does not know: \
+         update the program or rebuild the index",
+        path.display()
+    )]
+    UnknownSection {
+        /// The file.
+        path: PathBuf,
+        /// The number of the section's kind.
+        number: u32,
+    },
+    /// A file lacks a section that an index of its kind needs.
+    #[error("the index file {} has no {part}", path.display())]
+    MissingSection {
+        /// The file.
+        path: PathBuf,
+        /// The section, as named in the description of the format.
+        part: &'static str,
+    },
+    /// The processor holds numbers in another order of bytes than index files, which are read in
+    /// place.
+    #[error(
+        "the index file {} is little-endian and read in place, which a big-endian processor cannot do",
+        path.display()
+    )]
+    BigEndian {
+        /// The file.
+        path: PathBuf,
     },
     /// A file ends too early.
     #[error("the index file {} is cut off: {received} bytes instead of {expected}", path.display())]

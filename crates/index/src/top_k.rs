@@ -30,6 +30,12 @@ impl TopK {
         }
     }
 
+    /// A hit with a lesser score would not be kept.
+    #[inline]
+    pub(crate) fn bar(&self) -> f32 {
+        self.bar
+    }
+
     /// Keeps `hit`, whose score is finite, if it is among the nearest so far.
     #[inline]
     pub(crate) fn offer(&mut self, hit: Hit) {

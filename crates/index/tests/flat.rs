@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use longtrainer_index::{Error, FlatIndex, Hit, Metric, VectorIndex};
+use longtrainer_index::{Error, FlatIndex, Hit, Metric, Scan, VectorIndex};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -83,7 +83,7 @@ fn steps(dimension: usize) -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(prop_oneof![3 => upsert, 1 => remove], 0..8)
 }
 
-fn apply(step: &Step, index: &mut FlatIndex, model: &mut Model) {
+fn apply(step: &Step, index: &FlatIndex, model: &mut Model) {
     match step {
         Step::Upsert(vectors) => {
             let ids: Vec<u64> = vectors.iter().map(|(id, _)| *id).collect();
@@ -97,7 +97,7 @@ fn apply(step: &Step, index: &mut FlatIndex, model: &mut Model) {
                 .iter()
                 .filter(|id| model.remove(id).is_some())
                 .count();
-            assert_eq!(index.remove(ids), removed);
+            assert_eq!(index.remove(ids).unwrap(), removed);
         }
     }
     assert_eq!(index.len(), model.len());
@@ -117,9 +117,9 @@ proptest! {
     fn finds_what_brute_force_finds((steps, queries, k) in case()) {
         let dimension = queries.len() / 3;
         for metric in METRICS {
-            let mut index = FlatIndex::new(dimension, metric).unwrap();
+            let index = FlatIndex::new(dimension, metric).unwrap();
             let mut model = Model::new();
-            steps.iter().for_each(|step| apply(step, &mut index, &mut model));
+            steps.iter().for_each(|step| apply(step, &index, &mut model));
             let even: Model =
                 model.clone().into_iter().filter(|(id, _)| id.is_multiple_of(2)).collect();
             let batch = index.search_batch(&queries, k).unwrap();
@@ -139,7 +139,7 @@ proptest! {
 fn exact_arithmetic_gives_exact_ids() {
     let mut rng = StdRng::seed_from_u64(3);
     for metric in [Metric::InnerProduct, Metric::L2] {
-        let mut index = FlatIndex::new(5, metric).unwrap();
+        let index = FlatIndex::new(5, metric).unwrap();
         let mut model = Model::new();
         for id in (0..900).rev() {
             let vector: Vec<f32> = (0..5).map(|_| rng.random_range(-2..=2) as f32).collect();
@@ -148,7 +148,7 @@ fn exact_arithmetic_gives_exact_ids() {
         }
         for id in (0..900).step_by(3) {
             assert_eq!(
-                index.remove(&[id]),
+                index.remove(&[id]).unwrap(),
                 usize::from(model.remove(&id).is_some())
             );
         }
@@ -180,16 +180,14 @@ fn any_number_of_threads_gives_the_same_hits() {
         .map(|_| rng.random_range(-1.0..1.0))
         .collect();
     for metric in METRICS {
-        let mut index = FlatIndex::new(dimension, metric).unwrap();
-        index.upsert(&ids, &vectors).unwrap();
         let with = |threads| {
-            let pool = rayon_pool(threads);
-            pool.install(|| {
-                let batch = index.search_batch(&queries, 130).unwrap();
-                let one = index.search(&queries[..dimension], 130).unwrap();
-                let odd = index.search_filtered(&queries[..dimension], 130, &|id| id % 2 == 1);
-                (batch, one, odd.unwrap())
-            })
+            let index = FlatIndex::new(dimension, metric).unwrap();
+            let index = index.with_threads(threads).unwrap();
+            index.upsert(&ids, &vectors).unwrap();
+            let batch = index.search_batch(&queries, 130).unwrap();
+            let one = index.search(&queries[..dimension], 130).unwrap();
+            let odd = index.search_filtered(&queries[..dimension], 130, &|id| id % 2 == 1);
+            (batch, one, odd.unwrap())
         };
         let (batch, one, odd) = with(1);
         assert_eq!(batch[0], one);
@@ -211,15 +209,74 @@ fn any_number_of_threads_gives_the_same_hits() {
     assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
 }
 
-fn rayon_pool(threads: usize) -> rayon::ThreadPool {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap()
+/// Vectors of very different lengths, many nearly alike, some zeros, some repeated.
+fn varied(rng: &mut StdRng, dimension: usize, count: usize) -> Vec<f32> {
+    let middle: Vec<f32> = (0..dimension)
+        .map(|_| rng.random_range(-1.0..1.0))
+        .collect();
+    let mut vectors = Vec::new();
+    for row in 0..count {
+        let scale = [1.0, 1.0, 1e-3, 1e6][rng.random_range(0..4)];
+        let noise = [0.0, 1e-4, 1.0][rng.random_range(0..3)];
+        match row % 97 {
+            0 => vectors.extend(vec![0.0; dimension]),
+            1 if row > 1 => vectors.extend_from_within(..dimension),
+            _ => vectors.extend(
+                middle
+                    .iter()
+                    .map(|x| scale * (x + noise * rng.random_range(-1.0..1.0))),
+            ),
+        }
+    }
+    vectors
+}
+
+/// Whatever is read first, bytes or vectors, one query or a batch, the hits are the same to the bit.
+#[test]
+fn codes_change_no_answer() {
+    let mut rng = StdRng::seed_from_u64(8);
+    for (dimension, count) in [(1, 1500), (7, 3000), (64, 2500), (385, 1100)] {
+        let vectors = varied(&mut rng, dimension, count);
+        let queries = varied(&mut rng, dimension, 60);
+        let ids: Vec<u64> = (0..count as u64).collect();
+        for metric in [Metric::InnerProduct, Metric::L2] {
+            let plain = FlatIndex::new(dimension, metric).unwrap();
+            let coded = FlatIndex::with_scan(dimension, metric, Scan::Bytes).unwrap();
+            for index in [&plain, &coded] {
+                index
+                    .upsert(&ids[..count / 2], &vectors[..count / 2 * dimension])
+                    .unwrap();
+                index
+                    .upsert(&ids[count / 3..], &vectors[count / 3 * dimension..])
+                    .unwrap();
+                index.remove(&ids[40..200]).unwrap();
+            }
+            for k in [1, 10, 60] {
+                let batch = plain.search_batch(&queries, k).unwrap();
+                assert!(coded.search_batch(&queries, k).unwrap() == batch);
+                for (query, hits) in queries.chunks(dimension).zip(&batch) {
+                    assert_eq!(
+                        plain.search(query, k).unwrap(),
+                        *hits,
+                        "{metric:?} {dimension} {k}"
+                    );
+                    assert_eq!(
+                        coded.search(query, k).unwrap(),
+                        *hits,
+                        "{metric:?} {dimension} {k}"
+                    );
+                }
+                let odd = |id: u64| id % 2 == 1;
+                let query = &queries[..dimension];
+                let hits = plain.search_filtered(query, k, &odd).unwrap();
+                assert_eq!(coded.search_filtered(query, k, &odd).unwrap(), hits);
+            }
+        }
+    }
 }
 
 fn small(metric: Metric) -> FlatIndex {
-    let mut index = FlatIndex::new(2, metric).unwrap();
+    let index = FlatIndex::new(2, metric).unwrap();
     index
         .upsert(&[1, 2, 3], &[1.0, 0.0, 0.0, 1.0, 1.0, 1.0])
         .unwrap();
@@ -255,7 +312,7 @@ fn wrong_numbers_of_components_are_named() {
             matches!(error, Error::UnsupportedDimension { received, .. } if received == dimension)
         );
     }
-    let mut index = small(Metric::L2);
+    let index = small(Metric::L2);
     for query in [&[][..], &[1.0], &[1.0, 2.0, 3.0, 4.0]] {
         let error = index.search(query, 1).unwrap_err();
         let received = query.len();
@@ -284,7 +341,7 @@ fn wrong_numbers_of_components_are_named() {
 fn a_refused_vector_is_named_and_nothing_is_stored() {
     let query = [1.0, 0.5];
     for metric in METRICS {
-        let mut index = small(metric);
+        let index = small(metric);
         let before = index.search(&query, 9).unwrap();
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let error = index.upsert(&[1, 90], &[5.0, 5.0, 1.0, bad]).unwrap_err();
@@ -318,7 +375,7 @@ fn a_refused_vector_is_named_and_nothing_is_stored() {
 
 #[test]
 fn zero_vectors_have_no_cosine_but_a_product_and_a_distance() {
-    let mut index = small(Metric::Cosine);
+    let index = small(Metric::Cosine);
     let error = index.upsert(&[1, 90], &[5.0, 5.0, 0.0, -0.0]).unwrap_err();
     assert!(matches!(error, Error::ZeroVector { id: 90 }), "{error}");
     let error = index.search(&[0.0, 0.0], 1).unwrap_err();
@@ -328,7 +385,7 @@ fn zero_vectors_have_no_cosine_but_a_product_and_a_distance() {
         [Hit { id: 1, score: 1.0 }]
     );
     for metric in [Metric::InnerProduct, Metric::L2] {
-        let mut index = small(metric);
+        let index = small(metric);
         index.upsert(&[0], &[-0.0, 0.0]).unwrap();
         assert_eq!(
             index.search(&[0.0, 0.0], 1).unwrap(),
@@ -340,7 +397,7 @@ fn zero_vectors_have_no_cosine_but_a_product_and_a_distance() {
 #[test]
 fn cosine_stays_within_its_range_and_ignores_length() {
     let mut rng = StdRng::seed_from_u64(5);
-    let mut index = FlatIndex::new(33, Metric::Cosine).unwrap();
+    let index = FlatIndex::new(33, Metric::Cosine).unwrap();
     for id in 0..300 {
         let vector: Vec<f32> = (0..33).map(|_| rng.random_range(-1.0..1.0)).collect();
         index.upsert(&[id], &vector).unwrap();
@@ -360,7 +417,7 @@ fn cosine_stays_within_its_range_and_ignores_length() {
 
 #[test]
 fn values_beyond_the_range_of_floats_still_rank() {
-    let mut index = FlatIndex::new(3, Metric::InnerProduct).unwrap();
+    let index = FlatIndex::new(3, Metric::InnerProduct).unwrap();
     // The sums of 2 and 3 pass infinity on the way to 0 and 1e38.
     index
         .upsert(
@@ -376,7 +433,7 @@ fn values_beyond_the_range_of_floats_still_rank() {
         received,
         [(4, f32::MAX), (3, 1e38), (2, 0.0), (1, f32::MIN)]
     );
-    let mut index = FlatIndex::new(1, Metric::L2).unwrap();
+    let index = FlatIndex::new(1, Metric::L2).unwrap();
     index.upsert(&[1, 2], &[-3e38, 3e38]).unwrap();
     let hits = index.search(&[3e38], 2).unwrap();
     assert_eq!((hits[0].id, hits[0].score), (2, 0.0));
@@ -386,7 +443,7 @@ fn values_beyond_the_range_of_floats_still_rank() {
 #[test]
 fn one_vector_may_be_larger_than_a_block() {
     let dimension = 40_000;
-    let mut index = FlatIndex::new(dimension, Metric::L2).unwrap();
+    let index = FlatIndex::new(dimension, Metric::L2).unwrap();
     let vectors: Vec<f32> = (0..5 * dimension).map(|i| (i / dimension) as f32).collect();
     index.upsert(&[10, 11, 12, 13, 14], &vectors).unwrap();
     let hits = index.search(&vec![3.0; dimension], 2).unwrap();

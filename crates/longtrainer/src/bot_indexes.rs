@@ -1,19 +1,24 @@
-//! The vector index of each bot: in memory while in use, in a file between runs, and made again
-//! from the store whenever memory and file are not of the store's revision.
+//! The vector index of each bot: a mapped file, made again from the store whenever it is missing,
+//! damaged or not of the store's revision. Small collections are searched exactly, large ones by
+//! lists that the index trains and tunes itself.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use longtrainer_index::{FlatIndex, Hit, Metric, VectorIndex};
+use longtrainer_index::{AutoIndex, Error as IndexError, Hit, IvfOptions, Metric, VectorIndex};
 use longtrainer_store::{BotRecord, Store};
 
 use crate::error::Result;
 use crate::ids::BotId;
 
+/// The share of the nearest passages that a search of a large collection is to find. A missed one
+/// may be the answer, and what is saved by more misses is little beside the model's time.
+const RECALL: f32 = 0.98;
+
 /// An index and the revision of the store's vectors that it holds.
 struct Revisioned {
-    index: FlatIndex,
+    index: AutoIndex,
     revision: u64,
 }
 
@@ -34,9 +39,17 @@ impl BotIndexes {
         k: usize,
     ) -> Result<Vec<Hit>> {
         let bot = store.bot(bot_id.as_str())?;
-        match self.current(store, file, bot_id, &bot)? {
-            Some(current) => Ok(current.index.search(query, k)?),
-            None => Ok(Vec::new()),
+        let Some(current) = self.current(store, file, bot_id, &bot)? else {
+            return Ok(Vec::new());
+        };
+        match current.index.search(query, k) {
+            // Damage to a mapped file shows when the damaged part is first read.
+            Err(error @ IndexError::Damaged { .. }) => {
+                tracing::warn!(file = %file.display(), %error, "index file is damaged: rebuilding");
+                let rebuilt = self.keep(bot_id, rebuild(store, bot_id, query.len())?, file);
+                Ok(rebuilt.index.search(query, k)?)
+            }
+            found => Ok(found?),
         }
     }
 
@@ -70,16 +83,24 @@ impl BotIndexes {
             return Ok(Some(Arc::clone(loaded)));
         }
         let current = match open_file(file, bot.vectors_revision, space.dimension) {
-            Some(current) => current,
-            None => {
-                let rebuilt = rebuild(store, bot_id, space.dimension)?;
-                save(&rebuilt, file);
-                rebuilt
+            Some(current) => {
+                let current = Arc::new(current);
+                self.lock().insert(bot_id.clone(), Arc::clone(&current));
+                current
             }
+            None => self.keep(bot_id, rebuild(store, bot_id, space.dimension)?, file),
         };
-        let current = Arc::new(current);
-        self.lock().insert(bot_id.clone(), Arc::clone(&current));
         Ok(Some(current))
+    }
+
+    /// Saves an index and takes it into use, by way of its file if it can: what is mapped from there
+    /// is not this process's own memory.
+    fn keep(&self, bot_id: &BotId, rebuilt: Revisioned, file: &Path) -> Arc<Revisioned> {
+        save(&rebuilt, file);
+        let (revision, dimension) = (rebuilt.revision, rebuilt.index.dimension());
+        let current = Arc::new(open_file(file, revision, dimension).unwrap_or(rebuilt));
+        self.lock().insert(bot_id.clone(), Arc::clone(&current));
+        current
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<BotId, Arc<Revisioned>>> {
@@ -93,7 +114,7 @@ fn open_file(file: &Path, revision: u64, dimension: usize) -> Option<Revisioned>
     if !file.exists() {
         return None;
     }
-    match FlatIndex::open(file) {
+    match AutoIndex::open(file, options()) {
         Ok((index, found)) if found == revision && index.dimension() == dimension => {
             Some(Revisioned { index, revision })
         }
@@ -108,6 +129,13 @@ fn open_file(file: &Path, revision: u64, dimension: usize) -> Option<Revisioned>
     }
 }
 
+fn options() -> IvfOptions {
+    IvfOptions {
+        recall: RECALL,
+        ..IvfOptions::default()
+    }
+}
+
 fn rebuild(store: &dyn Store, bot_id: &BotId, dimension: usize) -> Result<Revisioned> {
     let mut ids = Vec::new();
     let mut vectors = Vec::new();
@@ -115,7 +143,7 @@ fn rebuild(store: &dyn Store, bot_id: &BotId, dimension: usize) -> Result<Revisi
         ids.push(id);
         vectors.extend_from_slice(vector);
     })?;
-    let mut index = FlatIndex::new(dimension, Metric::InnerProduct)?;
+    let index = AutoIndex::new(dimension, Metric::InnerProduct, options())?;
     index.upsert(&ids, &vectors)?;
     Ok(Revisioned { index, revision })
 }

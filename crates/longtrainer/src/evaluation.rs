@@ -64,7 +64,7 @@ impl LongTrainer {
         let embedder = self.inner.default_embedder()?;
         let contexts: Vec<&str> = paragraphs.iter().map(|p| p.context.as_str()).collect();
         let (questions, right): (Vec<&str>, Vec<u64>) = answerable(&paragraphs).unzip();
-        let mut index = FlatIndex::new(embedder.info().dimension, Metric::InnerProduct)?;
+        let index = FlatIndex::new(embedder.info().dimension, Metric::InnerProduct)?;
         let ids: Vec<u64> = (0..contexts.len() as u64).collect();
         index.upsert(&ids, &self.embed_all(&contexts)?)?;
         let found = index.search_batch(&self.embed_all(&questions)?, 10)?;

@@ -1,30 +1,30 @@
-//! The file that keeps an index: one format, one writer, one reader.
+//! The file that keeps an index: a container of typed, checksummed sections.
 //!
-//! `docs/index-format.md` describes the bytes. The file is read into memory through ordinary
-//! buffered reads; each byte of it is covered by a checksum or has one permitted value.
+//! `docs/index-format.md` describes the bytes. The file is mapped, so that opening it costs neither a
+//! copy nor the reading of what is not asked for; each byte of it is covered by a checksum, which is
+//! compared before the byte is used, or has one permitted value. What the sections mean is for the
+//! index to say: the container knows no vectors.
 
-mod format;
-mod reader;
-mod writer;
+mod blocks;
+mod bytes;
+mod container;
+mod fault;
+mod header;
+mod kind;
+mod layout;
+mod preamble;
+mod save;
+mod section;
+mod table;
+mod version_1;
+mod write;
 
-use std::borrow::Cow;
-
-pub(crate) use self::reader::open;
-pub(crate) use self::writer::save;
-use crate::Metric;
-
-/// What a file holds.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Contents<'a> {
-    pub(crate) metric: Metric,
-    pub(crate) dimension: usize,
-    /// The owner's mark.
-    pub(crate) revision: u64,
-    /// All different.
-    pub(crate) ids: Cow<'a, [u64]>,
-    /// Row after row, in the order of the ids; all finite.
-    pub(crate) vectors: Cow<'a, [f32]>,
-}
+pub(crate) use self::container::Container;
+pub(crate) use self::header::Fields;
+pub(crate) use self::kind::*;
+pub(crate) use self::save::write_container;
+pub(crate) use self::section::Section;
+pub(crate) use self::write::SectionSource;
 
 #[cfg(test)]
 mod tests;
