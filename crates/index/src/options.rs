@@ -21,7 +21,8 @@ pub enum Codes {
 pub struct IvfOptions {
     /// The share of the true nearest 10 that a search is to find, in (0, 1]; 0.95 by default.
     pub recall: f32,
-    /// Lists to divide the vectors into; by default three times the square root of their number.
+    /// Lists to divide the vectors into; by default two or four times the square root of their number,
+    /// whichever turns out to cost less.
     pub lists: Option<usize>,
     /// How vectors are coded.
     pub codes: Codes,
@@ -50,15 +51,20 @@ impl IvfOptions {
         }
     }
 
-    /// The number of lists for so many vectors.
-    pub(crate) fn lists_for(&self, vectors: usize) -> usize {
-        /// Lists for the root of the number of vectors: with fewer, more vectors are estimated for the
-        /// same recall; with more, ranking the lists costs more than that saves.
-        const LISTS_FOR_ROOT: f64 = 3.0;
-        let usual = LISTS_FOR_ROOT * (vectors as f64).sqrt();
-        self.lists
-            .unwrap_or(usual as usize)
-            .clamp(1, vectors.max(1))
+    /// The numbers of lists worth a try for so many vectors.
+    pub(crate) fn lists_for(&self, vectors: usize) -> Vec<usize> {
+        /// Lists for the root of the number of vectors. With few lists more vectors are estimated for
+        /// the same recall, with many it takes longer to rank them; which is better depends on how
+        /// the vectors lie.
+        const LISTS_FOR_ROOT: [f64; 2] = [2.0, 4.0];
+        let root = (vectors as f64).sqrt();
+        let usual = LISTS_FOR_ROOT.iter().map(|times| (times * root) as usize);
+        let tried: Vec<usize> = match self.lists {
+            Some(lists) => vec![lists],
+            None => usual.collect(),
+        };
+        let possible = |lists: usize| lists.clamp(1, vectors.max(1));
+        tried.into_iter().map(possible).collect()
     }
 }
 

@@ -26,10 +26,12 @@ const ENOUGH: f32 = 0.999;
 const DEPTHS: [usize; 15] = [
     10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 896, 1280,
 ];
-/// Costs, in nanoseconds: of an estimate, of a list, and of an exact comparison for each 64
-/// components. Only their proportions matter; they were measured with 384 components.
+/// Costs, in nanoseconds, of an estimate and of a list that is looked into, and for each 64 components
+/// of ranking a list and of an exact comparison. Only their proportions matter; they were measured
+/// with 384 components.
 const ESTIMATE: f64 = 1.0;
 const LIST: f64 = 90.0;
+const RANKING: f64 = 0.5;
 const COMPARISON: f64 = 20.0;
 
 /// A number of probes and a depth that pay, and what they give.
@@ -39,6 +41,8 @@ pub(crate) struct Step {
     pub(crate) recall: f32,
     /// How sure that is: the standard error over the queries.
     pub(crate) error: f32,
+    /// What a search costs, in nanoseconds of the machine that the constants here were measured on.
+    pub(crate) cost: f64,
 }
 
 /// What was measured: steps of rising recall and cost. Empty if nothing was measured yet.
@@ -48,6 +52,14 @@ pub(crate) struct Tuning {
 }
 
 impl Tuning {
+    /// What a search for a recall costs; infinitely much if it is not reached.
+    pub(crate) fn cost_of(&self, recall: f32) -> f64 {
+        match self.step_for(recall) {
+            Some(step) if step.recall - step.error >= recall => step.cost,
+            _ => f64::INFINITY,
+        }
+    }
+
     /// The cheapest step that reaches a recall, one standard error to the safe side; the last if
     /// none does.
     pub(crate) fn step_for(&self, recall: f32) -> Option<Step> {
@@ -67,21 +79,24 @@ pub(crate) fn tune(rows: &Rows, clusters: &Clusters, team: &Team) -> Result<Tuni
         return Ok(Tuning::default());
     }
     let truths = truths(rows, &queries, team)?;
-    let mut measured: Vec<Measured> = Vec::new();
+    let mut measured: Vec<Step> = Vec::new();
     for probes in numbers_of_probes(clusters.lists.len()) {
         let outcomes = map(team, queries.len(), |query| {
             outcome(rows, clusters, probes, &queries[query], &truths[query])
         })?;
-        measured.extend(
-            DEPTHS
-                .iter()
-                .map(|&depth| measure(rows, probes, depth, &outcomes)),
-        );
+        let at = |&depth| {
+            measure(
+                clusters,
+                Effort {
+                    probes,
+                    rerank: depth,
+                },
+                &outcomes,
+            )
+        };
+        measured.extend(DEPTHS.iter().map(at));
         // More probes find nearly nothing more.
-        if measured
-            .last()
-            .is_some_and(|last| last.step.recall >= ENOUGH)
-        {
+        if measured.last().is_some_and(|last| last.recall >= ENOUGH) {
             break;
         }
     }
@@ -179,15 +194,14 @@ fn outcome(
     Ok(Outcome { ranks, estimates })
 }
 
-struct Measured {
-    step: Step,
-    cost: f64,
-}
-
-fn measure(rows: &Rows, probes: usize, depth: usize, outcomes: &[Outcome]) -> Measured {
+fn measure(clusters: &Clusters, effort: Effort, outcomes: &[Outcome]) -> Step {
     let count = outcomes.len() as f64;
     let recalls = outcomes.iter().map(|outcome| {
-        let found = outcome.ranks.iter().filter(|&&rank| rank < depth).count();
+        let found = outcome
+            .ranks
+            .iter()
+            .filter(|&&rank| rank < effort.rerank)
+            .count();
         found as f64 / outcome.ranks.len().max(1) as f64
     });
     let recalls: Vec<f64> = recalls.collect();
@@ -202,30 +216,28 @@ fn measure(rows: &Rows, probes: usize, depth: usize, outcomes: &[Outcome]) -> Me
         .map(|outcome| outcome.estimates as f64)
         .sum::<f64>()
         / count;
-    let comparison = COMPARISON * rows.dimension as f64 / 64.0;
-    Measured {
-        step: Step {
-            effort: Effort {
-                probes,
-                rerank: depth,
-            },
-            recall: recall as f32,
-            error: (variance / count).sqrt() as f32,
-        },
-        cost: estimates * ESTIMATE + probes as f64 * LIST + depth as f64 * comparison,
+    let components = clusters.codec.dimension as f64 / 64.0;
+    let ranking = clusters.lists.len() as f64 * RANKING * components;
+    let scanning = estimates * ESTIMATE + effort.probes as f64 * LIST;
+    let comparing = effort.rerank as f64 * COMPARISON * components;
+    Step {
+        effort,
+        recall: recall as f32,
+        error: (variance / count).sqrt() as f32,
+        cost: ranking + scanning + comparing,
     }
 }
 
 /// Those that no other beats, by rising cost.
-fn frontier(mut measured: Vec<Measured>) -> Vec<Step> {
+fn frontier(mut measured: Vec<Step>) -> Vec<Step> {
     measured.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     let mut best = f32::NEG_INFINITY;
-    let steps = measured.into_iter().filter_map(|measured| {
-        let better = measured.step.recall > best;
-        best = best.max(measured.step.recall);
-        better.then_some(measured.step)
+    measured.retain(|step| {
+        let better = step.recall > best;
+        best = best.max(step.recall);
+        better
     });
-    steps.collect()
+    measured
 }
 
 /// Numbers of probes to weigh up, each some two fifths more than the one before, up to all lists.

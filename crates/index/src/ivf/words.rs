@@ -8,7 +8,7 @@ use crate::Codes;
 /// Words before the steps.
 const HEAD: usize = 6;
 /// Words of a step.
-const STEP: usize = 3;
+const STEP: usize = 4;
 const BITS: u64 = 1;
 const BYTES: u64 = 2;
 
@@ -47,6 +47,7 @@ impl Clusters {
                 step.effort.probes as u64,
                 step.effort.rerank as u64,
                 u64::from(recall) | u64::from(error) << 32,
+                step.cost.to_bits(),
             ]
         });
         head.into_iter().chain(steps).collect()
@@ -85,7 +86,7 @@ pub(crate) fn read(words: &[u64]) -> Option<Known> {
     })
 }
 
-fn step(&[probes, rerank, recall]: &[u64; STEP]) -> Option<Step> {
+fn step(&[probes, rerank, recall, cost]: &[u64; STEP]) -> Option<Step> {
     Some(Step {
         effort: Effort {
             probes: usize::try_from(probes).ok()?,
@@ -93,5 +94,6 @@ fn step(&[probes, rerank, recall]: &[u64; STEP]) -> Option<Step> {
         },
         recall: f32::from_bits(recall as u32),
         error: f32::from_bits((recall >> 32) as u32),
+        cost: f64::from_bits(cost),
     })
 }
