@@ -237,7 +237,7 @@ fn codes_change_no_answer() {
     let mut rng = StdRng::seed_from_u64(8);
     for (dimension, count) in [(1, 1500), (7, 3000), (64, 2500), (385, 1100)] {
         let vectors = varied(&mut rng, dimension, count);
-        let queries = varied(&mut rng, dimension, 60);
+        let queries = varied(&mut rng, dimension, 100);
         let ids: Vec<u64> = (0..count as u64).collect();
         for metric in [Metric::InnerProduct, Metric::L2] {
             let plain = FlatIndex::new(dimension, metric).unwrap();

@@ -12,7 +12,7 @@ use crate::top_k::TopK;
 use crate::{Hit, Metric, Result, score};
 
 /// Queries from which on codes are made for the occasion.
-const QUERIES_FOR_ENCODING: usize = 48;
+const QUERIES_FOR_ENCODING: usize = 96;
 /// A scan for more than one row in so many is exact from the start.
 const ROWS_A_HIT: usize = 16;
 /// Nor do codes pay if fewer than one row in so many may be found.

@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 
 use super::coarse::Coarse;
 use super::codec::Codec;
+use super::held_out::held_out;
 use super::kmeans::{KMeans, SAMPLE_A_LIST};
 use super::list::List;
 use super::tuning::Tuning;
@@ -53,7 +54,7 @@ impl Clusters {
             let vectors = rows.alive();
             return Err(Error::TooFewVectors { vectors, lists });
         }
-        let sample = sample(rows, lists.saturating_mul(SAMPLE_A_LIST))?;
+        let sample = sample(rows, lists, lists.saturating_mul(SAMPLE_A_LIST))?;
         let coarse = KMeans {
             metric: rows.metric,
             dimension: rows.dimension,
@@ -165,10 +166,14 @@ impl Clusters {
     }
 }
 
-/// Some of the living vectors, or all, in the order of their rows.
-fn sample(rows: &Rows, most: usize) -> Result<Vec<f32>> {
+/// Some of the living vectors, or all but those held out, in the order of their rows.
+fn sample(rows: &Rows, least: usize, most: usize) -> Result<Vec<f32>> {
     let mut alive = Vec::with_capacity(rows.alive());
+    let held_out = held_out(rows)?;
     rows.for_each_alive(|row, _| alive.push(row))?;
+    if alive.len() - held_out.len() >= least {
+        alive.retain(|row| held_out.binary_search(row).is_err());
+    }
     if alive.len() > most {
         let mut rng = StdRng::seed_from_u64(SEED);
         let chosen = rand::seq::index::sample(&mut rng, alive.len(), most);

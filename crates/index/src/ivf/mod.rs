@@ -6,6 +6,7 @@
 mod clusters;
 mod coarse;
 mod codec;
+mod held_out;
 mod kmeans;
 mod list;
 mod search;

@@ -1,15 +1,14 @@
 //! What a search has to look at to find enough: measured on the index's own vectors.
 //!
-//! Some vectors are taken as queries and left out of their own answers. Their true neighbours are
+//! Some vectors, held out of the training, are taken as queries and left out of their own answers. Their true neighbours are
 //! found exactly; for each of some numbers of probes it is seen where they come among the estimates.
 //! That gives the recall of every number of probes with every depth of exact comparison, of which
 //! those are kept that no other beats in both recall and cost.
 
 use longtrainer_kernels::Team;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 
 use super::clusters::Clusters;
+use super::held_out::held_out;
 use super::search::{Effort, Search};
 use crate::flat::Scan;
 use crate::rows::Rows;
@@ -18,8 +17,6 @@ use crate::{Hit, Result};
 
 /// Neighbours that recall is measured over.
 pub(crate) const NEIGHBOURS: usize = 10;
-/// Vectors that are taken as queries.
-const QUERIES: usize = 300;
 /// A recall beyond which no more probes are weighed up.
 const ENOUGH: f32 = 0.999;
 /// Depths of exact comparison that are weighed up.
@@ -113,18 +110,14 @@ struct Query {
 }
 
 fn queries(rows: &Rows) -> Result<Vec<Query>> {
-    let mut alive = Vec::with_capacity(rows.alive());
-    rows.for_each_alive(|row, id| alive.push((row, id)))?;
-    let mut rng = StdRng::seed_from_u64(alive.len() as u64);
-    let chosen = rand::seq::index::sample(&mut rng, alive.len(), QUERIES.min(alive.len()));
-    chosen
-        .iter()
-        .map(|place| {
-            let (row, id) = alive[place];
-            let vector = rows.vector(row)?.to_vec();
-            Ok(Query { row, id, vector })
+    let query = |row| {
+        Ok(Query {
+            row,
+            id: rows.id(row)?,
+            vector: rows.vector(row)?.to_vec(),
         })
-        .collect()
+    };
+    held_out(rows)?.into_iter().map(query).collect()
 }
 
 /// The scores of each query's true neighbours, the query itself left out.
