@@ -3,13 +3,17 @@
 //! The norm is taken in f64: squares of finite f32 values neither overflow nor vanish there, so
 //! every vector but zero has a direction.
 
-/// Scales a finite vector, not all zeros, to length 1.
-pub(crate) fn normalise(vector: &mut [f32]) {
-    let squares = vector.iter().map(|&x| f64::from(x) * f64::from(x));
-    let norm = squares.sum::<f64>().sqrt();
-    for x in vector {
-        *x = (f64::from(*x) / norm) as f32;
+use crate::score;
+
+/// Scales a finite vector to length 1, unless it is all zeros; returns the length it had.
+pub(crate) fn normalise(vector: &mut [f32]) -> f32 {
+    let norm = score::norm(vector);
+    if norm > 0.0 {
+        for x in vector {
+            *x = (f64::from(*x) / norm) as f32;
+        }
     }
+    norm as f32
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl AutoIndex {
 
     /// What a search looks at, and what it finds so; `None` while it is exact.
     pub fn tuning(&self) -> Option<Tuning> {
-        self.0.tuning(Search::Usual)
+        self.0.tuning()
     }
 
     /// [`VectorIndex::search`](crate::VectorIndex::search), as thorough as said here.

@@ -75,7 +75,7 @@ impl IvfIndex {
 
     /// What a search looks at, and what it finds so; `None` before the training.
     pub fn tuning(&self) -> Option<Tuning> {
-        self.0.tuning(Search::Usual)
+        self.0.tuning()
     }
 
     /// [`VectorIndex::search`](crate::VectorIndex::search), as thorough as said here.

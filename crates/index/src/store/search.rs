@@ -13,15 +13,11 @@ const FEW_ACCEPTED: usize = 10_000;
 const ACCEPTED_SHARE: usize = 20;
 
 impl Store {
-    /// What a search of this kind looks at; `None` for an exact one.
-    pub(crate) fn tuning(&self, wanted: Wanted) -> Option<Tuning> {
+    /// What a usual search looks at; `None` for an exact one.
+    pub(crate) fn tuning(&self) -> Option<Tuning> {
         let now = self.current.load();
         let clusters = now.clusters.as_ref()?;
-        let recall = match wanted {
-            Wanted::Recall(recall) => recall,
-            _ => self.policy.recall(),
-        };
-        let step = clusters.tuning.step_for(recall)?;
+        let step = clusters.tuning.step_for(self.policy.recall())?;
         Some(Tuning {
             lists: clusters.lists.len(),
             probes: step.effort.probes,

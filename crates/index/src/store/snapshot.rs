@@ -117,7 +117,9 @@ pub(super) fn as_compared(metric: Metric, dimension: usize, vectors: &[f32]) -> 
         vectors
             .to_mut()
             .chunks_exact_mut(dimension)
-            .for_each(normalise);
+            .for_each(|vector| {
+                normalise(vector);
+            });
     }
     vectors
 }

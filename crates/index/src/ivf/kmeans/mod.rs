@@ -15,6 +15,7 @@ use rand::rngs::StdRng;
 
 use self::update::Sums;
 use super::coarse::Coarse;
+use crate::normalise::normalise;
 use crate::tasks::map;
 use crate::{Metric, Result};
 
@@ -94,7 +95,7 @@ impl KMeans<'_> {
         let mut lengths = vec![1.0; self.lists];
         if self.metric != Metric::L2 {
             for (mean, length) in means.chunks_exact_mut(self.dimension).zip(&mut lengths) {
-                *length = update::split(mean);
+                *length = normalise(mean);
             }
         }
         self.coarse(means, lengths)

@@ -3,7 +3,8 @@
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::{KMeans, update};
+use super::KMeans;
+use crate::normalise::normalise;
 use crate::tasks::map;
 use crate::{Metric, Result, score};
 
@@ -36,7 +37,7 @@ pub(super) fn choose(kmeans: &KMeans<'_>, rng: &mut StdRng) -> Result<Vec<f32>> 
     }
     if kmeans.metric != Metric::L2 {
         seeds.chunks_exact_mut(kmeans.dimension).for_each(|seed| {
-            update::split(seed);
+            normalise(seed);
         });
     }
     Ok(seeds)

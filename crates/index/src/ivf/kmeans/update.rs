@@ -4,8 +4,8 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::KMeans;
+use crate::Result;
 use crate::tasks::map;
-use crate::{Result, score};
 
 /// How far apart the two halves of a divided list are set, in parts of each component.
 const NUDGE: f32 = 1.0 / 1024.0;
@@ -99,15 +99,4 @@ fn members(assigned: &[u32], lists: usize) -> Vec<Vec<u32>> {
         members[list as usize].push(row as u32);
     }
     members
-}
-
-/// Scales a vector to length 1, unless it is all zeros; returns the length it had.
-pub(super) fn split(vector: &mut [f32]) -> f32 {
-    let norm = score::norm(vector);
-    if norm > 0.0 {
-        vector
-            .iter_mut()
-            .for_each(|x| *x = (f64::from(*x) / norm) as f32);
-    }
-    norm as f32
 }
