@@ -22,13 +22,21 @@ const HALF: usize = 8;
 const HALVES: usize = TILE_ROWS / HALF;
 
 impl Tier for HasAvx2 {
+    const FEW: usize = 2;
+    const IN_PLACE: usize = 1;
     const TOKENS: usize = 3;
     const PANELS: usize = 1;
     const SIGNED_BYTES: bool = true;
 
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
+    #[inline]
+    fn in_place<L: Layout, const N: usize>(
+        self,
+        tile: Tile<'_>,
+        rows: [&[RowBlock]; N],
+        start: &Sums,
+    ) -> [Sums; N] {
         // SAFETY: the token exists only where the processor has these features.
-        unsafe { vector::<L>(tile, row, start) }
+        rows.map(|row| unsafe { vector::<L>(tile, row, start) })
     }
 
     fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]) {

@@ -16,13 +16,21 @@ use super::rows::RowBlock;
 use super::tier::{Sums, Tier};
 
 impl Tier for HasAvx512 {
+    const FEW: usize = 16;
+    const IN_PLACE: usize = 8;
     const TOKENS: usize = 6;
     const PANELS: usize = 2;
     const SIGNED_BYTES: bool = false;
 
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
+    #[inline]
+    fn in_place<L: Layout, const N: usize>(
+        self,
+        tile: Tile<'_>,
+        rows: [&[RowBlock]; N],
+        start: &Sums,
+    ) -> [Sums; N] {
         // SAFETY: the token exists only where the processor has these features.
-        unsafe { vector::<L>(tile, row, start) }
+        unsafe { in_place::<L, N>(tile, rows, start) }
     }
 
     fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]) {
@@ -42,23 +50,34 @@ impl Tier for HasAvx512 {
     }
 }
 
+/// Each block of the tile is unpacked into registers once and serves all rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
-    assert!(tile.fits::<L>(row.len()));
-    let mut total = vector_of(start);
-    for (index, block) in row.iter().enumerate() {
-        prefetch_after::<L>(&tile, row.len(), index);
-        // SAFETY: the planes have this block, as was just checked.
-        let steps = unsafe { unpack_block::<L>(&tile, index) };
+fn in_place<L: Layout, const N: usize>(
+    tile: Tile<'_>,
+    rows: [&[RowBlock]; N],
+    start: &Sums,
+) -> [Sums; N] {
+    let blocks = rows.first().map_or(0, |row| row.len());
+    assert!(tile.fits::<L>(blocks) && rows.iter().all(|row| row.len() == blocks));
+    let mut totals = [vector_of(start); N];
+    for index in 0..blocks {
+        prefetch_after::<L>(&tile, blocks, index);
+        // SAFETY: the planes and the rows have this block, as was just checked.
+        let (steps, activations) = unsafe {
+            let activations = rows.map(|row| row.get_unchecked(index));
+            (unpack_block::<L>(&tile, index), activations)
+        };
         for group in 0..L::GROUPS {
-            let whole = dot::<L>(&steps, block, group);
             // SAFETY: as above.
             let (scales, minimums) =
                 unsafe { scales_and_minimums::<L>(&tile, index * L::GROUPS + group) };
-            total = added::<L>(total, whole, scales, minimums, block, group);
+            for n in 0..N {
+                let whole = dot::<L>(&steps, activations[n], group);
+                totals[n] = added::<L>(totals[n], whole, scales, minimums, activations[n], group);
+            }
         }
     }
-    lanes(total)
+    totals.map(|total| lanes(total))
 }
 
 #[inline]

@@ -19,10 +19,7 @@ use super::layout::{Layout, TILE_ROWS};
 use super::matrix::QuantisedMatrix;
 use super::panel::{Panel, PanelBlock};
 use super::rows::{QuantisedRows, RowBlock};
-use super::tier::{MOST_PANELS, MOST_TOKENS, Sums, Tier};
-
-/// Up to so many rows of activations the tiles are read as they lie; more are worth unpacking for.
-const FEW_ROWS: usize = 2;
+use super::tier::{MOST_IN_PLACE, MOST_PANELS, MOST_TOKENS, Sums, Tier};
 
 impl QuantisedMatrix {
     /// Multiplies all rows of activations with some tiles; panics if the matrix has no such tiles,
@@ -71,13 +68,18 @@ unsafe fn run<L: Layout, T: Tier>(
     inputs: &QuantisedRows,
     output: Output<'_>,
 ) {
-    if inputs.count() <= FEW_ROWS {
+    if inputs.count() <= T::FEW {
         for tile in tiles {
-            let start = start(&output, tile, matrix.rows());
-            for token in 0..inputs.count() {
-                let sums = tier.vector::<L>(matrix.tile::<L>(tile), inputs.row(token), &start);
+            let product = InPlace {
+                matrix,
+                tile,
+                start: start(&output, tile, matrix.rows()),
+                inputs,
+                output,
+            };
+            for token in (0..inputs.count()).step_by(T::IN_PLACE) {
                 // SAFETY: passed on to the caller.
-                unsafe { store(&output, token, tile, matrix.rows(), &sums) };
+                unsafe { product.some_rows::<L, T>(tier, token) };
             }
         }
         return;
@@ -93,6 +95,54 @@ unsafe fn run<L: Layout, T: Tier>(
             }
         }
         first += count;
+    }
+}
+
+/// A tile as it lies, and what is multiplied with it.
+struct InPlace<'product> {
+    matrix: &'product QuantisedMatrix,
+    tile: usize,
+    /// What the sums start from.
+    start: Sums,
+    inputs: &'product QuantisedRows,
+    output: Output<'product>,
+}
+
+impl InPlace<'_> {
+    /// As many rows from number `token` on as the tier takes together; fewer at the end, for each
+    /// number of which the product is compiled.
+    ///
+    /// # Safety
+    ///
+    /// As [`QuantisedMatrix::tile_product`].
+    unsafe fn some_rows<L: Layout, T: Tier>(&self, tier: T, token: usize) {
+        const { assert!(T::IN_PLACE <= MOST_IN_PLACE) };
+        macro_rules! product {
+            ($($count:literal)*) => {
+                match T::IN_PLACE.min(self.inputs.count() - token) {
+                    // SAFETY: passed on to the caller.
+                    $($count => unsafe { self.rows::<L, T, $count>(tier, token) },)*
+                    _ => {}
+                }
+            };
+        }
+        product!(1 2 3 4 5 6 7 8);
+    }
+
+    /// `N` rows from number `token` on.
+    ///
+    /// # Safety
+    ///
+    /// As [`QuantisedMatrix::tile_product`].
+    #[inline]
+    unsafe fn rows<L: Layout, T: Tier, const N: usize>(&self, tier: T, token: usize) {
+        let rows: [&[RowBlock]; N] = std::array::from_fn(|n| self.inputs.row(token + n));
+        let tile = self.matrix.tile::<L>(self.tile);
+        let sums = tier.in_place::<L, N>(tile, rows, &self.start);
+        for (n, sums) in sums.iter().enumerate() {
+            // SAFETY: passed on to the caller.
+            unsafe { store(&self.output, token + n, self.tile, self.matrix.rows(), sums) };
+        }
     }
 }
 

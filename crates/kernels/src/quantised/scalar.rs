@@ -8,28 +8,19 @@ use super::rows::RowBlock;
 use super::tier::{Sums, Tier};
 
 impl Tier for ScalarLanes {
+    const FEW: usize = 2;
+    const IN_PLACE: usize = 1;
     const TOKENS: usize = 4;
     const PANELS: usize = 1;
     const SIGNED_BYTES: bool = true;
 
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
-        std::array::from_fn(|r| {
-            let mut sum = start[r];
-            for (index, block) in row.iter().enumerate() {
-                for group in 0..L::GROUPS {
-                    let width = BLOCK / L::GROUPS;
-                    let columns = group * width..(group + 1) * width;
-                    let products = columns.map(|column| {
-                        let code = L::value(tile.code::<L>(index, r, column));
-                        code * i32::from(block.codes[column])
-                    });
-                    let (scale, minimum) = tile.scale_and_minimum::<L>(index, group, r);
-                    sum += (scale * block.scale) * products.sum::<i32>() as f32;
-                    sum += minimum * block.group_sum::<L>(group);
-                }
-            }
-            sum
-        })
+    fn in_place<L: Layout, const N: usize>(
+        self,
+        tile: Tile<'_>,
+        rows: [&[RowBlock]; N],
+        start: &Sums,
+    ) -> [Sums; N] {
+        rows.map(|row| vector::<L>(tile, row, start))
     }
 
     fn unpack<L: Layout>(self, tile: Tile<'_>, panel: &mut [PanelBlock]) {
@@ -58,7 +49,28 @@ impl Tier for ScalarLanes {
     }
 }
 
-/// One row with one panel, group by group as in [`vector`](Tier::vector).
+/// One row with a tile.
+fn vector<L: Layout>(tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums {
+    std::array::from_fn(|r| {
+        let mut sum = start[r];
+        for (index, block) in row.iter().enumerate() {
+            for group in 0..L::GROUPS {
+                let width = BLOCK / L::GROUPS;
+                let columns = group * width..(group + 1) * width;
+                let products = columns.map(|column| {
+                    let code = L::value(tile.code::<L>(index, r, column));
+                    code * i32::from(block.codes[column])
+                });
+                let (scale, minimum) = tile.scale_and_minimum::<L>(index, group, r);
+                sum += (scale * block.scale) * products.sum::<i32>() as f32;
+                sum += minimum * block.group_sum::<L>(group);
+            }
+        }
+        sum
+    })
+}
+
+/// One row with one panel, group by group as in [`in_place`](Tier::in_place).
 fn one_panel<L: Layout>(panel: &[PanelBlock], row: &[RowBlock], mut sums: Sums) -> Sums {
     let steps = STEPS / L::GROUPS;
     for (weights, block) in panel.iter().zip(row) {

@@ -220,13 +220,17 @@ fn a_row_gives_the_same_bits_alone_and_among_others() {
     for format in BlockFormat::ALL {
         let columns = 1024;
         let matrix = matrix(format, 50, columns, &mut random);
-        let values = random_values(11 * columns, &mut random);
+        let values = random_values(21 * columns, &mut random);
         for cpu in tiers() {
             let together = product(cpu, &matrix, &values);
             for (token, row) in values.chunks_exact(columns).enumerate() {
                 let alone = product(cpu, &matrix, row);
                 let expected = &together[token * 50..(token + 1) * 50];
                 assert_eq!(alone, expected, "{cpu:?} {format:?}");
+            }
+            for count in 1..=20 {
+                let some = product(cpu, &matrix, &values[..count * columns]);
+                assert_eq!(some, together[..count * 50], "{cpu:?} {format:?} {count}");
             }
         }
     }

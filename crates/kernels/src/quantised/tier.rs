@@ -1,7 +1,7 @@
 //! What an instruction set has to provide for the products.
 //!
-//! There are two ways to multiply: one row of activations with a tile as it lies in memory, and
-//! several with panels, which are tiles that have been unpacked. `product` decides which is taken, and
+//! There are two ways to multiply: a few rows of activations with a tile as it lies in memory, and
+//! many with panels, which are tiles that have been unpacked. `product` decides which is taken, and
 //! relies on both giving the same bits.
 
 use super::layout::{Layout, TILE_ROWS, Tile};
@@ -10,6 +10,8 @@ use super::rows::RowBlock;
 
 /// Most rows of activations that go through a panel together, in any tier.
 pub(super) const MOST_TOKENS: usize = 6;
+/// Most rows of activations that go through a tile together, in any tier.
+pub(super) const MOST_IN_PLACE: usize = 8;
 /// Most panels that are multiplied side by side, in any tier.
 pub(super) const MOST_PANELS: usize = 2;
 
@@ -18,10 +20,14 @@ pub(super) type Sums = [f32; TILE_ROWS];
 
 /// The arithmetic of one instruction set. A sum goes group by group from its start on; to it
 /// are added the group's sum of products of codes, exact in whole numbers, times both scales, then the
-/// minimum times the activations' sum. [`vector`](Self::vector) and [`panels`](Self::panels) so give
+/// minimum times the activations' sum. [`in_place`](Self::in_place) and [`panels`](Self::panels) so give
 /// the same bits. Tiers differ by rounding: some fuse the multiplications and additions, and AVX-512
 /// makes 8-bit codes unsigned, which moves part of the sum to the minimum.
 pub(super) trait Tier: Copy + Send + Sync {
+    /// Up to so many rows of activations the tiles are read as they lie; more are worth unpacking for.
+    const FEW: usize;
+    /// Rows of activations that go through a tile as it lies together; at most [`MOST_IN_PLACE`].
+    const IN_PLACE: usize;
     /// Rows of activations that go through a panel together; at most [`MOST_TOKENS`].
     const TOKENS: usize;
     /// Panels side by side; at most [`MOST_PANELS`].
@@ -30,8 +36,13 @@ pub(super) trait Tier: Copy + Send + Sync {
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // AMX asks, elsewhere in tests only.
     const SIGNED_BYTES: bool;
 
-    /// One row of activations with a tile as it lies in memory, added to `start`.
-    fn vector<L: Layout>(self, tile: Tile<'_>, row: &[RowBlock], start: &Sums) -> Sums;
+    /// `N` rows of activations with a tile as it lies in memory, each added to `start`.
+    fn in_place<L: Layout, const N: usize>(
+        self,
+        tile: Tile<'_>,
+        rows: [&[RowBlock]; N],
+        start: &Sums,
+    ) -> [Sums; N];
 
     /// Unpacks a tile for several rows of activations; only [`panels`](Self::panels) of the same tier
     /// and layout understands the result.
