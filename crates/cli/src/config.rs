@@ -188,6 +188,7 @@ impl ChatSection {
             repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
             repetition_window: self.repetition_window.unwrap_or(base.repetition_window),
             seed: self.seed.or(base.seed),
+            ..base
         }
     }
 }

@@ -97,8 +97,8 @@ impl SamplingFlags {
             top_p: self.top_p.or(base.top_p),
             min_p: self.min_p.or(base.min_p),
             repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
-            repetition_window: base.repetition_window,
             seed: self.seed.or(base.seed),
+            ..base.clone()
         }
     }
 }

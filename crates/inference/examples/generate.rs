@@ -10,8 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use longtrainer_inference::{
-    GenerateRequest, GgufTextModel, Message, Role, Sampling, StreamItem, TextModel,
-    TextModelOptions,
+    GenerateRequest, GgufTextModel, Message, Role, StreamItem, TextModel, TextModelOptions,
 };
 
 struct Arguments {
@@ -44,14 +43,11 @@ fn ask(
     out: &mut impl Write,
 ) -> Result<(), Box<dyn Error>> {
     let content = "word ".repeat(arguments.pad) + &arguments.question;
-    let request = GenerateRequest {
-        messages: vec![Message::new(Role::User, content)],
-        sampling: Sampling::default(),
-        max_tokens: arguments.max_tokens,
-        stop: Vec::new(),
-    };
+    let messages = vec![Message::new(Role::User, content)];
+    let request = GenerateRequest::new(messages, arguments.max_tokens);
     for item in model.generate(request)? {
         match item? {
+            StreamItem::Token(_) => (),
             StreamItem::Text(text) => write!(out, "{text}")?,
             StreamItem::Done(done) => {
                 let usage = done.usage;

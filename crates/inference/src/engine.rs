@@ -8,6 +8,8 @@
 
 mod job;
 mod meter;
+#[allow(dead_code, reason = "the scheduler comes next")]
+mod model;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -38,6 +38,37 @@ pub enum Error {
         /// What it may be.
         expected: &'static str,
     },
+    /// More requests wait than the engine's queue may hold.
+    #[error("the engine of model {model:?} is busy: {waiting} requests wait already")]
+    QueueFull {
+        /// The model.
+        model: String,
+        /// Requests that wait.
+        waiting: usize,
+    },
+    /// The keys and values of this request alone would need more memory than the engine may use.
+    #[error(
+        "{tokens} tokens need {needed} bytes for their keys and values, but the engine of model \
+         {model:?} may use {budget}"
+    )]
+    CacheTooSmall {
+        /// The model.
+        model: String,
+        /// Tokens of prompt and answer together.
+        tokens: usize,
+        /// Bytes that they need.
+        needed: usize,
+        /// Bytes that there may be.
+        budget: usize,
+    },
+    /// A grammar that cannot be read, cannot be met, or is too large.
+    #[error("the {kind} of the answer cannot be used: {problem}")]
+    Grammar {
+        /// What kind of grammar: JSON Schema, regular expression, choice, Lark grammar.
+        kind: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The model's thread has ended.
     #[error("the engine of model {model:?} has stopped")]
     EngineStopped {

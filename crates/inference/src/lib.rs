@@ -16,6 +16,7 @@ mod gguf;
 mod kernel_decoder;
 mod message;
 mod prompt;
+mod request;
 mod rows;
 mod sampling;
 mod seam;
@@ -38,6 +39,10 @@ pub use device::{DeviceChoice, SelectedDevice, select_device};
 pub use embedder::{BertEmbedder, EmbedderOptions, Precision};
 pub use error::{Error, Result};
 pub use message::{Message, Role};
-pub use seam::{Embedder, EmbedderInfo, GenerateRequest, Sampling, TextModel, TextModelInfo};
-pub use stream::{FinishReason, Generation, StreamItem, TextStream, Usage};
+pub use request::{GenerateRequest, Grammar};
+pub use sampling::{Dry, Sampling};
+pub use seam::{Embedder, EmbedderInfo, TextModel, TextModelInfo};
+pub use stream::{
+    FinishReason, Generation, StreamItem, TextStream, TokenChoice, TokenLogprob, Usage,
+};
 pub use text_model::{GgufTextModel, TextModelOptions};

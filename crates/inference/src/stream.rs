@@ -23,8 +23,16 @@ pub enum FinishReason {
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
+    /// Those of them whose keys and values were still known, and were not computed again.
+    pub cached_tokens: usize,
     /// Tokens of the answer.
     pub completion_tokens: usize,
+    /// Tokens that were guessed from the text so far, to be checked several at a time.
+    pub drafted_tokens: usize,
+    /// Those of them that were right.
+    pub accepted_tokens: usize,
+    /// From the request to the start of work on it.
+    pub queue_time: Duration,
     /// From the request to the first token, waiting in the queue included.
     pub time_to_first_token: Duration,
     /// From the first token to the last.
@@ -40,9 +48,32 @@ pub struct Generation {
     pub usage: Usage,
 }
 
+/// A token and how likely the model found it in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprob {
+    /// Its number.
+    pub token: u32,
+    /// The bytes that it adds to the text; a token may end inside a character.
+    pub bytes: Vec<u8>,
+    /// The natural logarithm of its probability: that of the softmax of the model's logits, before
+    /// penalties, temperature and whatever else chose among them.
+    pub logprob: f32,
+}
+
+/// A chosen token, and what could have stood in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenChoice {
+    /// The token.
+    pub chosen: TokenLogprob,
+    /// The likeliest tokens, by falling probability; as many as were asked for.
+    pub top: Vec<TokenLogprob>,
+}
+
 /// A piece of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum StreamItem {
+    /// A token of the answer, before its text; only if the request asked for log probabilities.
+    Token(TokenChoice),
     /// Whole UTF-8 text, never empty.
     Text(String),
     /// The end; nothing follows.

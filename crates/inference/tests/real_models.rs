@@ -64,18 +64,14 @@ fn cosine(left: &[f32], right: &[f32]) -> f64 {
 }
 
 fn request(content: &str, max_tokens: usize) -> GenerateRequest {
-    GenerateRequest {
-        messages: vec![Message::new(Role::User, content)],
-        sampling: Sampling::default(),
-        max_tokens,
-        stop: Vec::new(),
-    }
+    GenerateRequest::new(vec![Message::new(Role::User, content)], max_tokens)
 }
 
 fn collect(model: &GgufTextModel, request: GenerateRequest) -> (String, FinishReason) {
     let mut text = String::new();
     for item in model.generate(request).unwrap() {
         match item.unwrap() {
+            StreamItem::Token(_) => (),
             StreamItem::Text(piece) => text.push_str(&piece),
             StreamItem::Done(done) => return (text, done.finish_reason),
         }

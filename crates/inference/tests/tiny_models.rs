@@ -39,12 +39,7 @@ fn load(options: &TextModelOptions) -> GgufTextModel {
 }
 
 fn request(content: &str) -> GenerateRequest {
-    GenerateRequest {
-        messages: vec![Message::new(Role::User, content)],
-        sampling: Sampling::default(),
-        max_tokens: 20,
-        stop: Vec::new(),
-    }
+    GenerateRequest::new(vec![Message::new(Role::User, content)], 20)
 }
 
 fn sampled(content: &str, seed: u64) -> GenerateRequest {
@@ -66,6 +61,7 @@ fn collect(model: &GgufTextModel, request: GenerateRequest) -> (String, FinishRe
     let mut text = String::new();
     for item in model.generate(request).unwrap() {
         match item.unwrap() {
+            StreamItem::Token(_) => (),
             StreamItem::Text(piece) => text.push_str(&piece),
             StreamItem::Done(done) => return (text, done.finish_reason),
         }

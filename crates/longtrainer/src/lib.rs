@@ -43,8 +43,9 @@ pub use trainer::{Builder, LongTrainer};
 pub use training::TrainReport;
 
 pub use longtrainer_inference::{
-    DeviceChoice, Embedder, EmbedderInfo, FinishReason, GenerateRequest, Generation, Message,
-    Precision, Role, Sampling, StreamItem, TextModel, TextModelInfo, TextStream, Usage,
+    DeviceChoice, Dry, Embedder, EmbedderInfo, FinishReason, GenerateRequest, Generation, Grammar,
+    Message, Precision, Role, Sampling, StreamItem, TextModel, TextModelInfo, TextStream,
+    TokenChoice, TokenLogprob, Usage,
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::{

@@ -189,12 +189,11 @@ impl LongTrainer {
         let budget = Budget::new(&*model, self.inner.defaults.max_token_limit, max_tokens);
         let (messages, history) = conversation.fit(&*model, budget)?;
         let stream = model.generate(GenerateRequest {
-            messages,
             sampling: options
                 .sampling
                 .unwrap_or_else(|| self.inner.defaults.sampling.clone()),
-            max_tokens,
             stop: options.stop,
+            ..GenerateRequest::new(messages, max_tokens)
         })?;
         Ok(PreparedTurn {
             chat_id: chat_id.clone(),
@@ -285,6 +284,8 @@ impl PreparedTurn {
             let next = async { Some(StreamExt::next(&mut self.stream).await) };
             match future::or(reader_left, next).await {
                 None => return End::ReaderLeft,
+                // Only requests for log probabilities get these.
+                Some(Some(Ok(StreamItem::Token(_)))) => (),
                 Some(Some(Ok(StreamItem::Text(piece)))) => {
                     text.push_str(&piece);
                     if reader.send(Ok(Chunk::Text(piece))).await.is_err() {

@@ -40,6 +40,7 @@ impl Meter {
             completion_tokens,
             time_to_first_token: first - self.submitted,
             decode_time: last - first,
+            ..Usage::default()
         }
     }
 }

@@ -118,6 +118,7 @@ fn collect(stream: TextStream) -> Result<(String, FinishReason, usize)> {
     let mut text = String::new();
     for item in stream {
         match item? {
+            StreamItem::Token(_) => (),
             StreamItem::Text(piece) => text.push_str(&piece),
             StreamItem::Done(done) => {
                 return Ok((text, done.finish_reason, done.usage.completion_tokens));

@@ -4,12 +4,16 @@
 //! top-k, top-p, min-p, then one draw. Ties are broken by the lower token id, so that an answer
 //! depends on the seed and on nothing else.
 
+mod settings;
+
 use std::cmp::Ordering;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::{Error, Result, Sampling};
+use crate::{Error, Result};
+
+pub use settings::{Dry, Sampling};
 
 /// Checks every number of a request before any work is done.
 ///

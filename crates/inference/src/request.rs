@@ -1,0 +1,54 @@
+//! What a text model is asked for.
+
+use serde_json::Value;
+
+use crate::{Message, Sampling};
+
+/// A request for an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateRequest {
+    /// The chat so far; the answer is the assistant's next message.
+    pub messages: Vec<Message>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Most tokens in the answer.
+    pub max_tokens: usize,
+    /// The answer ends before the first of these.
+    pub stop: Vec<String>,
+    /// The answer ends before the first of these tokens, as it does before the model's own end.
+    pub stop_tokens: Vec<u32>,
+    /// The shape that the answer must have.
+    pub grammar: Option<Grammar>,
+    /// With a number, each token is reported with its log probability and those of so many of the
+    /// likeliest tokens in its place: [`StreamItem::Token`](crate::StreamItem::Token).
+    pub top_logprobs: Option<usize>,
+}
+
+impl GenerateRequest {
+    /// A greedy answer of at most `max_tokens` tokens.
+    pub fn new(messages: Vec<Message>, max_tokens: usize) -> Self {
+        Self {
+            messages,
+            sampling: Sampling::default(),
+            max_tokens,
+            stop: Vec::new(),
+            stop_tokens: Vec::new(),
+            grammar: None,
+            top_logprobs: None,
+        }
+    }
+}
+
+/// The shape of an answer. Tokens that would leave it are never chosen, so a whole answer has it; one
+/// that ends for its length may be the beginning of one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Grammar {
+    /// A JSON value that a JSON Schema (draft 2020-12) allows.
+    JsonSchema(Value),
+    /// Text that a regular expression matches as a whole.
+    Regex(String),
+    /// One of these texts.
+    Choice(Vec<String>),
+    /// A context-free grammar in the syntax of Lark, with the terminals and the start rule `start`.
+    Lark(String),
+}
