@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use crate::decoder::{Decoder, DecoderConfig};
+use crate::decoder::DecoderConfig;
+use crate::engine::model::LanguageModel;
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
-use crate::kernel_decoder::KernelDecoder;
 use crate::text_model::{Backend, TextModelOptions};
 use crate::{Error, Result};
 
@@ -42,15 +42,17 @@ impl BareTextModel {
         let config = DecoderConfig::from_gguf(&file)?;
         let tokens = options.context_length.unwrap_or(config.context_length);
         let context: Box<dyn Context + Send> = match Backend::load(name, &file, options)? {
-            Backend::Kernels(decoder) => Box::new(KernelContext {
+            Backend::Kernels(decoder) => Box::new(ModelContext {
                 cache: decoder.new_cache(tokens),
-                decoder: *decoder,
+                model: *decoder,
                 tokens,
+                runs_on_kernels: true,
             }),
-            Backend::Candle(decoder) => Box::new(CandleContext {
+            Backend::Candle(decoder) => Box::new(ModelContext {
                 cache: decoder.new_cache(tokens),
-                decoder: *decoder,
+                model: *decoder,
                 tokens,
+                runs_on_kernels: false,
             }),
         };
         Ok(Self {
@@ -166,60 +168,34 @@ impl std::fmt::Debug for BareTextModel {
     }
 }
 
-struct KernelContext {
-    decoder: KernelDecoder,
+struct ModelContext<M: LanguageModel> {
+    model: M,
+    cache: M::Cache,
     /// That it may come to hold.
     tokens: usize,
-    cache: crate::kernel_decoder::DecoderCache,
+    runs_on_kernels: bool,
 }
 
-impl Context for KernelContext {
+impl<M: LanguageModel> Context for ModelContext<M> {
     fn clear(&mut self) {
-        self.cache = self.decoder.new_cache(self.tokens);
+        self.cache = self.model.new_cache(self.tokens);
     }
 
     fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError> {
-        self.decoder.read(tokens, &mut self.cache)
+        self.model.step_one(tokens, &mut self.cache, 0).map(drop)
     }
 
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, ComputeError> {
-        self.decoder.logits(tokens, &mut self.cache, first)
+        let asked = tokens.len().saturating_sub(first);
+        self.model.step_one(tokens, &mut self.cache, asked)
     }
 
     fn weight_bytes(&self) -> usize {
-        self.decoder.weight_bytes()
+        self.model.weight_bytes()
     }
 
     fn runs_on_kernels(&self) -> bool {
-        true
-    }
-}
-
-struct CandleContext {
-    decoder: Decoder,
-    tokens: usize,
-    cache: crate::decoder::KvCache,
-}
-
-impl Context for CandleContext {
-    fn clear(&mut self) {
-        self.cache = self.decoder.new_cache(self.tokens);
-    }
-
-    fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError> {
-        Ok(self.decoder.read(tokens, &mut self.cache)?)
-    }
-
-    fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, ComputeError> {
-        Ok(self.decoder.logits(tokens, &mut self.cache, first)?)
-    }
-
-    fn weight_bytes(&self) -> usize {
-        self.decoder.weight_bytes()
-    }
-
-    fn runs_on_kernels(&self) -> bool {
-        false
+        self.runs_on_kernels
     }
 }
 

@@ -9,7 +9,7 @@
 mod job;
 mod meter;
 #[allow(dead_code, reason = "the scheduler comes next")]
-mod model;
+pub(crate) mod model;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use crate::decoder::{Decoder, DecoderConfig, KvCache};
 use crate::device::SelectedDevice;
-use crate::engine::{Engine, Job, LanguageModel};
+use crate::engine::model::{LanguageModel, Part};
+use crate::engine::{self, Engine, Job};
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 use crate::kernel_decoder::{DecoderCache, KernelDecoder};
@@ -178,12 +179,40 @@ impl LanguageModel for Decoder {
         Decoder::new_cache(self, tokens)
     }
 
+    fn cache_kind(&self, tokens: usize) -> u64 {
+        Decoder::cache_kind(self, tokens)
+    }
+
+    fn step(&self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<f32>, ComputeError> {
+        Decoder::step(self, parts)
+    }
+
+    fn block_bytes(&self) -> usize {
+        Decoder::block_bytes(self)
+    }
+
+    fn cache_bytes(&self) -> usize {
+        Decoder::cache_bytes(self)
+    }
+
+    fn weight_bytes(&self) -> usize {
+        Decoder::weight_bytes(self)
+    }
+}
+
+impl engine::LanguageModel for Decoder {
+    type Cache = KvCache;
+
+    fn new_cache(&self, tokens: usize) -> KvCache {
+        Decoder::new_cache(self, tokens)
+    }
+
     fn read(&self, tokens: &[u32], cache: &mut KvCache) -> Result<(), ComputeError> {
-        Ok(Decoder::read(self, tokens, cache)?)
+        self.step_one(tokens, cache, 0).map(drop)
     }
 
     fn forward(&self, tokens: &[u32], cache: &mut KvCache) -> Result<Vec<f32>, ComputeError> {
-        Ok(Decoder::forward(self, tokens, cache)?)
+        self.step_one(tokens, cache, 1)
     }
 }
 
@@ -194,12 +223,40 @@ impl LanguageModel for KernelDecoder {
         KernelDecoder::new_cache(self, tokens)
     }
 
+    fn cache_kind(&self, tokens: usize) -> u64 {
+        KernelDecoder::cache_kind(self, tokens)
+    }
+
+    fn step(&self, parts: &mut [Part<'_, DecoderCache>]) -> Result<Vec<f32>, ComputeError> {
+        KernelDecoder::step(self, parts)
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.pool().page_bytes()
+    }
+
+    fn cache_bytes(&self) -> usize {
+        self.pool().bytes()
+    }
+
+    fn weight_bytes(&self) -> usize {
+        KernelDecoder::weight_bytes(self)
+    }
+}
+
+impl engine::LanguageModel for KernelDecoder {
+    type Cache = DecoderCache;
+
+    fn new_cache(&self, tokens: usize) -> DecoderCache {
+        KernelDecoder::new_cache(self, tokens)
+    }
+
     fn read(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<(), ComputeError> {
-        KernelDecoder::read(self, tokens, cache)
+        self.step_one(tokens, cache, 0).map(drop)
     }
 
     fn forward(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<Vec<f32>, ComputeError> {
-        KernelDecoder::forward(self, tokens, cache)
+        self.step_one(tokens, cache, 1)
     }
 }
 

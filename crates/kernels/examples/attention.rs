@@ -11,7 +11,8 @@ use std::error::Error;
 use std::time::Instant;
 
 use longtrainer_kernels::{
-    Isa, KeyValueCache, Rows, Team, causal_attention, default_threads, segment_attention,
+    CacheShape, CacheStep, CausalAttention, Isa, KeyValueCache, PagePool, Rows, Sequence, Team,
+    causal_attention, default_threads, segment_attention,
 };
 
 const HEADS: usize = 9;
@@ -31,6 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for length in [64, 512, 2048, 8192] {
         decode(&team, length)?;
+    }
+    for (texts, length) in [(4, 64), (16, 64), (16, 512)] {
+        batch(&team, texts, length)?;
     }
     for (texts, length) in [(1, 16), (1, 128), (1, 512), (8, 128), (32, 128)] {
         segments(&team, texts, length)?;
@@ -59,22 +63,48 @@ fn least(mut call: impl FnMut() -> longtrainer_kernels::Result<()>) -> Result<f6
     Ok(least)
 }
 
-fn filled(qkv: &[f32]) -> longtrainer_kernels::Result<KeyValueCache> {
-    let mut cache = KeyValueCache::new(KV_HEADS, DIM);
-    cache.extend(
+const ATTENTION: CausalAttention = CausalAttention {
+    layer: 0,
+    heads: HEADS,
+    scale: 0.125,
+    window: None,
+};
+
+fn empty() -> KeyValueCache {
+    KeyValueCache::new(&PagePool::new(CacheShape {
+        layers: 1,
+        kv_heads: KV_HEADS,
+        head_dim: DIM,
+    }))
+}
+
+/// A step that has read all tokens.
+fn filled<'cache>(
+    cache: &'cache mut KeyValueCache,
+    qkv: &[f32],
+) -> longtrainer_kernels::Result<CacheStep<'cache>> {
+    let mut step = cache.begin(qkv.len() / STRIDE);
+    step.extend(
+        0,
         Rows::new(qkv, STRIDE, HEADS * DIM, KV_HEADS * DIM)?,
         Rows::new(qkv, STRIDE, (HEADS + KV_HEADS) * DIM, KV_HEADS * DIM)?,
     )?;
-    Ok(cache)
+    Ok(step)
 }
 
 fn prefill(team: &Team, tokens: usize) -> Result<(), Box<dyn Error>> {
     let qkv = noise(tokens * STRIDE);
-    let cache = filled(&qkv)?;
+    let mut cache = empty();
+    let step = filled(&mut cache, &qkv)?;
+    let sequence = Sequence {
+        step: &step,
+        tokens,
+    };
     let queries = Rows::new(&qkv, STRIDE, 0, HEADS * DIM)?;
     let mut out = vec![0.0; tokens * HEADS * DIM];
-    let time = least(|| causal_attention(team, queries, &cache, HEADS, 0.125, None, &mut out))?;
-    let extend = least(|| filled(&qkv).map(|_| ()))?;
+    let time = least(|| causal_attention(team, ATTENTION, queries, &[sequence], &mut out))?;
+    let mut cache = empty();
+    let extend = least(|| filled(&mut cache, &qkv).map(|_| ()))?;
     let operations = (4 * HEADS * DIM * tokens * (tokens + 1) / 2) as f64;
     println!(
         "prefill of {tokens}: {:.0} us, {:.0} GFLOP/s; extending the cache: {:.0} us",
@@ -87,11 +117,16 @@ fn prefill(team: &Team, tokens: usize) -> Result<(), Box<dyn Error>> {
 
 fn decode(team: &Team, length: usize) -> Result<(), Box<dyn Error>> {
     let qkv = noise(length * STRIDE);
-    let cache = filled(&qkv)?;
+    let mut cache = empty();
+    let step = filled(&mut cache, &qkv)?;
     for tokens in [1, 2, 8] {
+        let sequence = Sequence {
+            step: &step,
+            tokens,
+        };
         let queries = Rows::new(&qkv[..tokens * STRIDE], STRIDE, 0, HEADS * DIM)?;
         let mut out = vec![0.0; tokens * HEADS * DIM];
-        let time = least(|| causal_attention(team, queries, &cache, HEADS, 0.125, None, &mut out))?;
+        let time = least(|| causal_attention(team, ATTENTION, queries, &[sequence], &mut out))?;
         let bytes = (length * KV_HEADS * DIM * 4) as f64;
         println!(
             "{tokens} tokens after {length}: {:.1} us, {:.1} GB/s of cache",
@@ -99,6 +134,33 @@ fn decode(team: &Team, length: usize) -> Result<(), Box<dyn Error>> {
             bytes / time / 1e9
         );
     }
+    Ok(())
+}
+
+/// A token of each of some texts, in one call and in a call each.
+fn batch(team: &Team, texts: usize, length: usize) -> Result<(), Box<dyn Error>> {
+    let qkv = noise(length * STRIDE);
+    let mut caches: Vec<_> = (0..texts).map(|_| empty()).collect();
+    let steps = caches.iter_mut().map(|cache| filled(cache, &qkv));
+    let steps = steps.collect::<longtrainer_kernels::Result<Vec<_>>>()?;
+    let sequence = |step| Sequence { step, tokens: 1 };
+    let sequences: Vec<_> = steps.iter().map(sequence).collect();
+    let queries = Rows::new(&qkv[..texts * STRIDE], STRIDE, 0, HEADS * DIM)?;
+    let mut out = vec![0.0; texts * HEADS * DIM];
+    let together = least(|| causal_attention(team, ATTENTION, queries, &sequences, &mut out))?;
+    let apart = least(|| {
+        let outs = out.chunks_exact_mut(HEADS * DIM);
+        for ((number, sequence), out) in sequences.iter().enumerate().zip(outs) {
+            let queries = queries.part(number, 1)?;
+            causal_attention(team, ATTENTION, queries, &[*sequence], out)?;
+        }
+        Ok(())
+    })?;
+    println!(
+        "a token of {texts} texts of {length}: {:.1} us, {:.1} us in a call each",
+        together * 1e6,
+        apart * 1e6
+    );
     Ok(())
 }
 

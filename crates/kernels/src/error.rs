@@ -49,6 +49,12 @@ pub enum Error {
         /// The row of the matrix or number of the vector.
         row: usize,
     },
+    /// A page of a cache that comes from another pool than the others.
+    #[error("page {page} is not of this cache's pool")]
+    ForeignPage {
+        /// Its number among the pages.
+        page: usize,
+    },
     /// An index is not below the number of things that it chooses from.
     #[error("{argument} is {index}, but there are {count}")]
     OutOfRange {

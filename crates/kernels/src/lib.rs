@@ -31,7 +31,10 @@ mod simd;
 mod team;
 
 pub use activation::{gelu, gelu_tanh, gelu_tanh_product, relu, silu_product, softmax};
-pub use attention::{KeyValueCache, Rows, causal_attention, segment_attention};
+pub use attention::{
+    CacheShape, CacheStep, CausalAttention, KeyValueCache, PAGE_TOKENS, PagePool, Rows, Sequence,
+    SharedPage, causal_attention, segment_attention,
+};
 pub use dense::{DenseFormat, DenseMatrix, dense_product};
 pub use distance::{
     inner_product, inner_product_table, inner_products, squared_l2, squared_l2_table, squared_l2s,

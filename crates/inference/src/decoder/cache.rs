@@ -1,12 +1,14 @@
 //! Keys and values of the tokens that a request has read.
 //!
 //! Memory is taken in steps as the text grows, twice as much each time, so that a short chat with a
-//! long-context model stays small and no token copies the whole past.
+//! long-context model stays small and no token copies the whole past. What caches share with each
+//! other they copy (see `blocks`).
 
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::config::DecoderConfig;
-use super::rotary::{AngleTable, Angles, Rotary};
+use super::memory::{Held, MemoryCounter};
+use super::rotary::{AngleTable, Angles, Rotary, Span};
 
 /// Tokens of room that an empty cache gets first.
 const FIRST_CAPACITY: usize = 256;
@@ -20,10 +22,13 @@ pub(crate) struct KvCache {
     length: usize,
     capacity: usize,
     limit: usize,
+    /// Which angles keys were turned by.
+    kind: u64,
     kv_heads: usize,
     head_dim: usize,
     window: Option<usize>,
     device: Device,
+    memory: Held,
 }
 
 /// One pass through the blocks: where its tokens stand, and room for their keys and values.
@@ -50,17 +55,72 @@ pub(super) struct Sight {
 
 impl KvCache {
     /// An empty cache for a request of at most `tokens` tokens.
-    pub(super) fn new(config: &DecoderConfig, tokens: usize, device: &Device) -> Self {
+    pub(super) fn new(
+        config: &DecoderConfig,
+        tokens: usize,
+        rotary: &Rotary,
+        device: &Device,
+        memory: &MemoryCounter,
+    ) -> Self {
+        let limit = config.context_length.min(tokens);
         Self {
             blocks: Vec::new(),
             block_count: config.blocks,
             length: 0,
             capacity: 0,
-            limit: config.context_length.min(tokens),
+            limit,
+            kind: rotary.kind(limit),
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
             window: config.window.as_ref().map(|window| window.tokens),
             device: device.clone(),
+            memory: memory.hold(0),
+        }
+    }
+
+    /// Memory that a token takes, in bytes.
+    pub(super) fn bytes_a_token(config: &DecoderConfig) -> usize {
+        bytes_a_token(config.blocks, config.kv_heads, config.head_dim)
+    }
+
+    /// Tokens that were read.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Tokens that it may come to hold.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Which angles keys were turned by.
+    pub(super) fn kind(&self) -> u64 {
+        self.kind
+    }
+
+    /// Keys and values of each block: (kv_heads, capacity, head_dim).
+    pub(super) fn tensors(&self) -> &[(Tensor, Tensor)] {
+        &self.blocks
+    }
+
+    /// Counts the memory of so many tokens.
+    pub(super) fn hold(&self, tokens: usize) -> Held {
+        let bytes = bytes_a_token(self.block_count, self.kv_heads, self.head_dim);
+        self.memory.counter().hold(tokens * bytes)
+    }
+
+    /// Counts the first `len` tokens, which were written, as read.
+    pub(super) fn set_len(&mut self, len: usize) {
+        self.length = len;
+    }
+
+    /// Forgets all tokens from `len` on. Memory is given back when none is left.
+    pub(super) fn forget(&mut self, len: usize) {
+        self.length = self.length.min(len);
+        if self.length == 0 {
+            self.blocks.clear();
+            self.capacity = 0;
+            self.memory = self.hold(0);
         }
     }
 
@@ -74,7 +134,11 @@ impl KvCache {
             );
         }
         self.reserve(self.length + count)?;
-        let tables = rotary.tables(self.limit, self.length, count);
+        let tables = rotary.tables(&[Span {
+            limit: self.limit,
+            start: self.length,
+            count,
+        }]);
         let sight = |table: &AngleTable, window: usize| -> Result<Sight> {
             let first = (self.length + 1).saturating_sub(window);
             Ok(Sight {
@@ -92,7 +156,8 @@ impl KvCache {
         })
     }
 
-    fn reserve(&mut self, needed: usize) -> Result<()> {
+    /// Makes room for `needed` tokens together.
+    pub(super) fn reserve(&mut self, needed: usize) -> Result<()> {
         if needed <= self.capacity {
             return Ok(());
         }
@@ -111,6 +176,7 @@ impl KvCache {
         }
         self.blocks = blocks;
         self.capacity = capacity;
+        self.memory = self.hold(capacity);
         Ok(())
     }
 }
@@ -147,6 +213,11 @@ impl Step<'_> {
     pub(super) fn finish(self) {
         self.cache.length += self.count;
     }
+}
+
+/// Keys and values in f32.
+fn bytes_a_token(blocks: usize, kv_heads: usize, head_dim: usize) -> usize {
+    blocks * 2 * kv_heads * head_dim * DType::F32.size_in_bytes()
 }
 
 /// A token looks at `window` positions up to its own; `first` is the first that any looks at.

@@ -120,7 +120,7 @@ fn caps_hold_where_the_architecture_has_them_and_zero_is_none() {
 }
 
 /// Two sets of factors, for requests within the first context and for longer ones.
-fn long_model() -> TinyModel {
+pub(super) fn long_model() -> TinyModel {
     let mut model = changed(
         "phi3",
         "rope.scaling.original_context_length",

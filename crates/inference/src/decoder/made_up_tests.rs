@@ -9,6 +9,7 @@ use longtrainer_kernels::Team;
 use serde::Deserialize;
 
 use super::*;
+use crate::engine::model::LanguageModel as _;
 use crate::kernel_decoder::KernelDecoder;
 use crate::tiny::TinyModel;
 
@@ -134,7 +135,7 @@ fn over_our_kernels_they_give_what_transformers_gives() {
         let decoder = KernelDecoder::from_gguf(&case.file(), Arc::new(Team::alone())).unwrap();
         let mut cache = decoder.new_cache(case.tokens.len() + case.greedy.len());
         case.check(2e-3, |tokens| {
-            decoder.logits(tokens, &mut cache, 0).unwrap()
+            decoder.step_one(tokens, &mut cache, tokens.len()).unwrap()
         });
     }
 }

@@ -7,9 +7,11 @@
 
 mod architecture;
 mod attention;
+mod blocks;
 mod cache;
 mod config;
 mod feed_forward;
+mod memory;
 mod norm;
 mod projection;
 mod rotary;
@@ -21,6 +23,8 @@ use candle_core::{Device, Tensor};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::Result;
+use crate::engine::model::{BLOCK_TOKENS, Part};
+use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 
 pub(crate) use architecture::Activation;
@@ -29,9 +33,10 @@ pub(crate) use cache::KvCache;
 use cache::Step;
 pub(crate) use config::DecoderConfig;
 use feed_forward::FeedForward;
+use memory::MemoryCounter;
 use norm::{RmsNorm, normed_by};
 use projection::Projection;
-pub(crate) use rotary::{AngleTable, AngleTables, Rotary};
+pub(crate) use rotary::{AngleTable, AngleTables, Rotary, Span};
 pub(crate) use weights::{Weights, kernel_format};
 
 #[derive(Debug)]
@@ -54,6 +59,7 @@ pub(crate) struct Decoder {
     output_norm: RmsNorm,
     output: Projection,
     device: Device,
+    memory: MemoryCounter,
 }
 
 impl Decoder {
@@ -78,6 +84,7 @@ impl Decoder {
             output_norm,
             output,
             device: device.clone(),
+            memory: MemoryCounter::default(),
         })
     }
 
@@ -89,10 +96,48 @@ impl Decoder {
 
     /// An empty cache for one request of at most `tokens` tokens.
     pub(crate) fn new_cache(&self, tokens: usize) -> KvCache {
-        KvCache::new(&self.config, tokens, &self.device)
+        KvCache::new(
+            &self.config,
+            tokens,
+            &self.rotary,
+            &self.device,
+            &self.memory,
+        )
+    }
+
+    /// By which angles the keys of a request of at most `tokens` tokens are turned.
+    pub(crate) fn cache_kind(&self, tokens: usize) -> u64 {
+        self.rotary.kind(self.config.context_length.min(tokens))
+    }
+
+    /// Memory of the keys and values of a block of tokens.
+    pub(crate) fn block_bytes(&self) -> usize {
+        BLOCK_TOKENS * KvCache::bytes_a_token(&self.config)
+    }
+
+    /// Memory that all caches and blocks take.
+    pub(crate) fn cache_bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
+    /// Reads the parts one after another and returns the logits that they ask for.
+    pub(crate) fn step(&self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<f32>, ComputeError> {
+        parts.iter().try_for_each(Part::check)?;
+        let mut logits = Vec::new();
+        for part in parts {
+            match part.logits {
+                0 => self.read(part.tokens, part.cache)?,
+                asked => {
+                    let first = part.tokens.len() - asked;
+                    logits.extend(self.logits(part.tokens, part.cache, first)?);
+                }
+            }
+        }
+        Ok(logits)
     }
 
     /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
+    #[cfg(test)]
     pub(crate) fn forward(
         &self,
         tokens: &[u32],
@@ -200,5 +245,7 @@ fn load_output(
 mod family_tests;
 #[cfg(test)]
 mod made_up_tests;
+#[cfg(test)]
+mod step_tests;
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,16 @@ pub(crate) struct AngleTable {
     pub(crate) sines: Vec<f32>,
 }
 
+/// Where a request's tokens of a step stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    /// Tokens that the request may come to.
+    pub(crate) limit: usize,
+    /// The first token's position.
+    pub(crate) start: usize,
+    pub(crate) count: usize,
+}
+
 /// The angles of a step in all blocks.
 #[derive(Debug)]
 pub(crate) struct AngleTables {
@@ -85,32 +95,52 @@ impl Rotary {
         self.layout
     }
 
-    /// The angles of `count` tokens from position `start` on, in a request of at most `limit` tokens.
-    pub(crate) fn tables(&self, limit: usize, start: usize, count: usize) -> AngleTables {
-        let table = |frequencies: &Frequencies| {
-            let positions = start..start + count;
-            let angles = positions.flat_map(|position| {
-                let turn = move |frequency: &f64| (position as f64 * frequency).sin_cos();
-                frequencies.iter().map(turn)
-            });
-            let magnitude = f64::from(self.magnitude);
-            let parts = angles
-                .map(|(sine, cosine)| ((cosine * magnitude) as f32, (sine * magnitude) as f32));
-            let (cosines, sines) = parts.unzip();
-            AngleTable {
-                pairs: frequencies.len(),
-                cosines,
-                sines,
-            }
-        };
-        let global = match &self.long {
-            Some((original, long)) if limit > *original => long,
-            _ => &self.global,
-        };
+    /// The angles of the tokens of some requests, one after another.
+    pub(crate) fn tables(&self, spans: &[Span]) -> AngleTables {
+        let local = self.local.as_ref();
         AngleTables {
-            global: table(global),
-            local: self.local.as_ref().map(table),
+            global: self.table(spans, |span| self.global(span.limit)),
+            local: local.map(|local| self.table(spans, |_| local)),
         }
+    }
+
+    /// Which frequencies a request of at most `limit` tokens gets: keys of different kinds do not go
+    /// together.
+    pub(crate) fn kind(&self, limit: usize) -> u64 {
+        u64::from(self.long_for(limit).is_some())
+    }
+
+    fn global(&self, limit: usize) -> &Frequencies {
+        self.long_for(limit).unwrap_or(&self.global)
+    }
+
+    fn long_for(&self, limit: usize) -> Option<&Frequencies> {
+        let long = self.long.as_ref();
+        let long = long.filter(|(original, _)| limit > *original);
+        long.map(|(_, frequencies)| frequencies)
+    }
+
+    fn table<'a>(
+        &self,
+        spans: &[Span],
+        frequencies: impl Fn(&Span) -> &'a Frequencies,
+    ) -> AngleTable {
+        let magnitude = f64::from(self.magnitude);
+        let mut table = AngleTable {
+            pairs: self.global.len(),
+            cosines: Vec::new(),
+            sines: Vec::new(),
+        };
+        for span in spans {
+            for position in span.start..span.start + span.count {
+                for frequency in frequencies(span) {
+                    let (sine, cosine) = (position as f64 * frequency).sin_cos();
+                    table.cosines.push((cosine * magnitude) as f32);
+                    table.sines.push((sine * magnitude) as f32);
+                }
+            }
+        }
+        table
     }
 
     /// A table of angles as tensors.

@@ -1,16 +1,19 @@
 //! Causal self-attention in which several query heads share a key head (Ainslie et al. 2023).
 
-use longtrainer_kernels::{HeadRows, Rows, Team, causal_attention, rms_norm, rotate};
+use longtrainer_kernels::{
+    CausalAttention, HeadRows, Rows, Team, causal_attention, rms_norm, rotate,
+};
 
 use crate::Result;
 use crate::decoder::AngleTable;
 use crate::error::ComputeError;
 use crate::rows::try_rows;
 
-use super::cache::Step;
+use super::Loader;
+use super::norm::RmsNorm;
 use super::projection::Projection;
 use super::scratch::Scratch;
-use super::{Loader, RmsNorm};
+use super::step::Step;
 
 /// The attention of a block.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ impl Attention {
         self.query_key_value.bytes() + self.output.bytes()
     }
 
-    /// From `normed` to `out`; the tokens' keys and values go into the cache of this block.
+    /// From `normed` to `out`; the tokens' keys and values go into their caches.
     pub(super) fn forward(
         &self,
         team: &Team,
@@ -79,17 +82,15 @@ impl Attention {
         self.norm_heads(joined)?;
         self.rotate(team, step, joined)?;
         let [queries, keys, values] = self.split(joined)?;
-        let cache = step.extend(block, keys, values)?;
+        step.extend(block, keys, values)?;
         inner.resize(queries.count() * self.heads * self.head_dim, 0.0);
-        causal_attention(
-            team,
-            queries,
-            cache,
-            self.heads,
-            self.score_scale,
-            self.window,
-            inner,
-        )?;
+        let attention = CausalAttention {
+            layer: block,
+            heads: self.heads,
+            scale: self.score_scale,
+            window: self.window,
+        };
+        causal_attention(team, attention, queries, &step.sequences(), inner)?;
         self.output.forward(team, inner, rows, out)
     }
 

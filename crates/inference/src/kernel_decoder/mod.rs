@@ -3,35 +3,44 @@
 //! The same models as [`crate::decoder`], which runs them through Candle and is the reference in the
 //! tests. Here weights stay quantised, repacked for the processor's integer products; activations
 //! are plain slices in buffers that a model keeps; keys and values are cached in half precision. A
-//! step is a list of calls into the kernels, each shared out over the threads of one team.
+//! step is a list of calls into the kernels, each shared out over the threads of one team. The tokens of
+//! all requests of a step lie one after another and go through each call together; only attention
+//! asks where a request ends.
 
 mod attention;
+mod block;
 mod cache;
 mod feed_forward;
+mod norm;
 mod projection;
 mod scratch;
+mod step;
+#[cfg(test)]
+mod step_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod wide_tests;
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
-use longtrainer_kernels::{Team, add, rms_norm};
+use longtrainer_kernels::{CacheShape, PagePool, Team};
 
 use crate::Result;
 use crate::decoder::{DecoderConfig, Rotary, Weights, kernel_format};
+use crate::engine::model::Part;
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 use crate::rows::try_rows;
 
-use attention::Attention;
+use block::Block;
 pub(crate) use cache::DecoderCache;
-use cache::Step;
-use feed_forward::FeedForward;
+use norm::RmsNorm;
 use projection::Projection;
 use scratch::Scratch;
+use step::Step;
 
 /// What the attention kernels cannot do.
 const CAPPED_SCORES: &str = "softly capped scores";
@@ -43,28 +52,13 @@ pub(crate) struct KernelDecoder {
     team: Arc<Team>,
     embedding: Projection,
     rotary: Rotary,
+    /// Of the pages of all caches.
+    pool: Arc<PagePool>,
     blocks: Vec<Block>,
     output_norm: RmsNorm,
     /// `None` where the logits use the embedding again.
     output: Option<Projection>,
     scratch: RefCell<Scratch>,
-}
-
-#[derive(Debug)]
-struct Block {
-    attention_norm: RmsNorm,
-    attention: Attention,
-    attention_post_norm: Option<RmsNorm>,
-    feed_forward_norm: RmsNorm,
-    feed_forward: FeedForward,
-    feed_forward_post_norm: Option<RmsNorm>,
-}
-
-/// Root mean square norm (Zhang and Sennrich 2019).
-#[derive(Debug)]
-struct RmsNorm {
-    scale: Vec<f32>,
-    epsilon: f32,
 }
 
 impl KernelDecoder {
@@ -112,6 +106,11 @@ impl KernelDecoder {
                     loader.projection(&[("output".to_owned(), config.vocabulary)], config.hidden)
                 })
                 .transpose()?,
+            pool: PagePool::new(CacheShape {
+                layers: config.blocks,
+                kv_heads: config.kv_heads,
+                head_dim: config.head_dim,
+            }),
             scratch: RefCell::default(),
             team: Arc::clone(&team),
             config: config.clone(),
@@ -126,49 +125,63 @@ impl KernelDecoder {
         blocks + self.output().bytes()
     }
 
+    /// Where the pages of all caches come from.
+    pub(crate) fn pool(&self) -> &PagePool {
+        &self.pool
+    }
+
     /// An empty cache for one request of at most `tokens` tokens.
     pub(crate) fn new_cache(&self, tokens: usize) -> DecoderCache {
-        DecoderCache::new(&self.config, tokens)
+        let limit = self.config.context_length.min(tokens);
+        DecoderCache::new(&self.pool, limit, self.rotary.kind(limit))
     }
 
-    /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
-    pub(crate) fn forward(
+    /// By which angles the keys of a request of at most `tokens` tokens are turned.
+    pub(crate) fn cache_kind(&self, tokens: usize) -> u64 {
+        self.rotary.kind(self.config.context_length.min(tokens))
+    }
+
+    /// Reads the tokens of all parts in one pass and returns the logits that they ask for: rows of
+    /// the vocabulary, part by part.
+    pub(crate) fn step(
         &self,
-        tokens: &[u32],
-        cache: &mut DecoderCache,
+        parts: &mut [Part<'_, DecoderCache>],
     ) -> Result<Vec<f32>, ComputeError> {
-        self.logits(tokens, cache, tokens.len().saturating_sub(1))
+        parts.iter().try_for_each(Part::check)?;
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted = wanted_rows(parts);
+        let scratch = &mut *self.scratch.borrow_mut();
+        self.pass(parts, scratch)?;
+        self.logits(&wanted, scratch)
     }
 
-    /// Reads tokens for the cache alone: nobody needs logits in the middle of a prompt.
-    pub(crate) fn read(
+    /// Logits after some rows of the hidden states.
+    fn logits(
         &self,
-        tokens: &[u32],
-        cache: &mut DecoderCache,
-    ) -> Result<(), ComputeError> {
-        self.pass(tokens, cache, &mut self.scratch.borrow_mut())
-    }
-
-    /// Reads tokens and returns the logits after those from number `first` on: (tokens, vocabulary).
-    pub(crate) fn logits(
-        &self,
-        tokens: &[u32],
-        cache: &mut DecoderCache,
-        first: usize,
+        wanted: &[Range<usize>],
+        scratch: &mut Scratch,
     ) -> Result<Vec<f32>, ComputeError> {
-        let mut scratch = self.scratch.borrow_mut();
-        self.pass(tokens, cache, &mut scratch)?;
         let Scratch {
             states,
             normed,
+            out,
             rows,
             ..
-        } = &mut *scratch;
-        let states = &states[first * self.config.hidden..];
-        self.output_norm.forward(&self.team, states, normed)?;
-        let output = self.output();
+        } = scratch;
+        let hidden = self.config.hidden;
+        out.clear();
+        for range in wanted {
+            out.extend_from_slice(&states[range.start * hidden..range.end * hidden]);
+        }
         let mut logits = Vec::new();
-        output.forward(&self.team, normed, rows, &mut logits)?;
+        if out.is_empty() {
+            return Ok(logits);
+        }
+        self.output_norm.forward(&self.team, out, normed)?;
+        self.output()
+            .forward(&self.team, normed, rows, &mut logits)?;
         if let Some(cap) = self.config.logit_cap {
             cap_softly(&self.team, &mut logits, self.config.vocabulary, cap)?;
         }
@@ -179,27 +192,31 @@ impl KernelDecoder {
         self.output.as_ref().unwrap_or(&self.embedding)
     }
 
-    /// One pass through the blocks; leaves the hidden states in the scratch. If it fails, the cache
-    /// is as it was.
+    /// One pass through the blocks; leaves the hidden states in the scratch. If it fails, the caches
+    /// are as they were.
     fn pass(
         &self,
-        tokens: &[u32],
-        cache: &mut DecoderCache,
+        parts: &mut [Part<'_, DecoderCache>],
         scratch: &mut Scratch,
     ) -> Result<(), ComputeError> {
-        let mut step = cache.step(tokens.len(), &self.rotary)?;
-        self.look_up(tokens, &mut scratch.states)?;
+        self.look_up(parts, &mut scratch.states)?;
+        let mut step = Step::begin(parts, &self.rotary)?;
         for (index, block) in self.blocks.iter().enumerate() {
             block.forward(&self.team, &mut step, index, scratch)?;
         }
-        step.finish();
-        Ok(())
+        step.finish()
     }
 
-    fn look_up(&self, tokens: &[u32], states: &mut Vec<f32>) -> Result<(), ComputeError> {
+    /// The embeddings of the tokens of all parts.
+    fn look_up(
+        &self,
+        parts: &[Part<'_, DecoderCache>],
+        states: &mut Vec<f32>,
+    ) -> Result<(), ComputeError> {
         let hidden = self.config.hidden;
-        states.resize(tokens.len() * hidden, 0.0);
-        for (token, state) in tokens.iter().zip(states.chunks_exact_mut(hidden)) {
+        let tokens = || parts.iter().flat_map(|part| part.tokens);
+        states.resize(tokens().count() * hidden, 0.0);
+        for (token, state) in tokens().zip(states.chunks_exact_mut(hidden)) {
             self.embedding.row(*token as usize, state)?;
         }
         if let Some(scale) = self.config.embedding_scale {
@@ -207,6 +224,16 @@ impl KernelDecoder {
         }
         Ok(())
     }
+}
+
+/// The rows whose logits are wanted, among the tokens of all parts.
+fn wanted_rows(parts: &[Part<'_, DecoderCache>]) -> Vec<Range<usize>> {
+    let mut end = 0;
+    let last_rows = parts.iter().map(|part| {
+        end += part.tokens.len();
+        end - part.logits..end
+    });
+    last_rows.collect()
 }
 
 /// What reading the parts of a model takes.
@@ -229,97 +256,6 @@ impl Loader<'_> {
     fn projection(&self, parts: &[(String, usize)], inputs: usize) -> Result<Projection> {
         Projection::load(self.weights, self.team, parts, inputs)
     }
-}
-
-impl Block {
-    fn load(loader: &Loader<'_>, index: usize) -> Result<Self> {
-        let name = |part: &str| format!("blk.{index}.{part}");
-        let norm = |part: &str| loader.norm(&name(part), loader.config.hidden);
-        let has_post_norms = loader.config.has_post_norms;
-        let post_norm = |part: &str| has_post_norms.then(|| norm(part)).transpose();
-        Ok(Self {
-            attention_norm: norm("attn_norm.weight")?,
-            attention: Attention::load(loader, index, &name)?,
-            attention_post_norm: post_norm("post_attention_norm.weight")?,
-            feed_forward_norm: norm("ffn_norm.weight")?,
-            feed_forward: FeedForward::load(loader, &name)?,
-            feed_forward_post_norm: post_norm("post_ffw_norm.weight")?,
-        })
-    }
-
-    fn forward(
-        &self,
-        team: &Team,
-        step: &mut Step<'_>,
-        index: usize,
-        scratch: &mut Scratch,
-    ) -> Result<(), ComputeError> {
-        self.attention_norm
-            .forward(team, &scratch.states, &mut scratch.normed)?;
-        self.attention.forward(team, step, index, scratch)?;
-        self.add_output(team, &self.attention_post_norm, scratch)?;
-        self.feed_forward_norm
-            .forward(team, &scratch.states, &mut scratch.normed)?;
-        self.feed_forward.forward(team, scratch)?;
-        self.add_output(team, &self.feed_forward_post_norm, scratch)
-    }
-
-    /// Adds what a part of the block put out to the states, normed in models that do.
-    fn add_output(
-        &self,
-        team: &Team,
-        post_norm: &Option<RmsNorm>,
-        scratch: &mut Scratch,
-    ) -> Result<(), ComputeError> {
-        let Scratch {
-            states,
-            normed,
-            out,
-            ..
-        } = scratch;
-        match post_norm {
-            Some(norm) => {
-                norm.forward(team, out, normed)?;
-                add_rows(team, states, normed, self.width())
-            }
-            None => add_rows(team, states, out, self.width()),
-        }
-    }
-
-    fn weight_bytes(&self) -> usize {
-        self.attention.weight_bytes() + self.feed_forward.weight_bytes()
-    }
-
-    fn width(&self) -> usize {
-        self.attention_norm.scale.len()
-    }
-}
-
-impl RmsNorm {
-    /// Norms rows of as many values as the scale has.
-    fn forward(&self, team: &Team, input: &[f32], out: &mut Vec<f32>) -> Result<(), ComputeError> {
-        let width = self.scale.len();
-        out.resize(input.len(), 0.0);
-        try_rows(team, out, width, |first, out| {
-            let input = &input[first * width..first * width + out.len()];
-            rms_norm(input, &self.scale, self.epsilon, out)
-        })
-    }
-}
-
-/// Adds `addition` to `states`, both of rows of `width`.
-fn add_rows(
-    team: &Team,
-    states: &mut [f32],
-    addition: &[f32],
-    width: usize,
-) -> Result<(), ComputeError> {
-    try_rows(team, states, width, |first, states| {
-        add(
-            states,
-            &addition[first * width..first * width + states.len()],
-        )
-    })
 }
 
 /// Makes each value `x` of rows of `width` `cap * tanh(x / cap)`.

@@ -8,6 +8,7 @@ use longtrainer_kernels::{BlockFormat, QuantisedMatrix};
 use super::*;
 use crate::Error;
 use crate::decoder::Decoder;
+use crate::engine::model::LanguageModel as _;
 use crate::tiny::{self, TinyModel};
 
 const TOKENS: [u32; 9] = [258, 72, 101, 3, 256, 257, 200, 72, 259];
@@ -34,9 +35,9 @@ fn logits(decoder: &KernelDecoder, chunks: &[&[u32]]) -> Vec<f32> {
     let mut cache = decoder.new_cache(usize::MAX);
     let (last, before) = chunks.split_last().unwrap();
     for chunk in before {
-        decoder.read(chunk, &mut cache).unwrap();
+        decoder.step_one(chunk, &mut cache, 0).unwrap();
     }
-    decoder.forward(last, &mut cache).unwrap()
+    decoder.step_one(last, &mut cache, 1).unwrap()
 }
 
 fn cosine(left: &[f32], right: &[f32]) -> f32 {
@@ -90,37 +91,25 @@ fn every_architecture_and_type_agrees_with_candle() {
 }
 
 #[test]
-fn chunks_and_single_tokens_give_what_one_pass_gives() {
-    let decoder = load(&open(&TinyModel::new("llama"), GgmlDType::Q8_0)).unwrap();
-    let tokens: Vec<u32> = (0..300).map(|index| index * 7 % 256).collect();
-    let whole = logits(&decoder, &[&tokens]);
-    for size in [1, 97] {
-        let chunks: Vec<&[u32]> = tokens.chunks(size).collect();
-        let cosine = cosine(&logits(&decoder, &chunks), &whole);
-        assert!(cosine > 0.99999, "{size}: {cosine}");
-    }
-}
-
-#[test]
 fn a_context_holds_what_it_says_and_no_more() {
     let decoder = load(&open(&TinyModel::new("llama"), GgmlDType::Q4_1)).unwrap();
     let mut cache = decoder.new_cache(usize::MAX);
     decoder
-        .read(&vec![1; tiny::CONTEXT - 1], &mut cache)
+        .step_one(&vec![1; tiny::CONTEXT - 1], &mut cache, 0)
         .unwrap();
-    assert!(decoder.read(&[1, 2], &mut cache).is_err());
-    decoder.forward(&[1], &mut cache).unwrap();
-    assert!(decoder.forward(&[1], &mut cache).is_err());
-    assert!(decoder.read(&[], &mut cache).is_err());
+    assert!(decoder.step_one(&[1, 2], &mut cache, 0).is_err());
+    decoder.step_one(&[1], &mut cache, 1).unwrap();
+    assert!(decoder.step_one(&[1], &mut cache, 1).is_err());
+    assert!(decoder.step_one(&[], &mut cache, 0).is_err());
 }
 
 #[test]
 fn a_step_that_fails_leaves_the_cache_as_it_was() {
     let decoder = load(&open(&TinyModel::new("llama"), GgmlDType::Q4_1)).unwrap();
     let mut cache = decoder.new_cache(usize::MAX);
-    decoder.read(&TOKENS[..4], &mut cache).unwrap();
-    assert!(decoder.read(&[u32::MAX], &mut cache).is_err());
-    let found = decoder.forward(&TOKENS[4..], &mut cache).unwrap();
+    decoder.step_one(&TOKENS[..4], &mut cache, 0).unwrap();
+    assert!(decoder.step_one(&[u32::MAX], &mut cache, 0).is_err());
+    let found = decoder.step_one(&TOKENS[4..], &mut cache, 1).unwrap();
     assert_eq!(found, logits(&decoder, &[&TOKENS[..4], &TOKENS[4..]]));
 }
 
@@ -213,7 +202,11 @@ fn the_default_model_chooses_as_transformers_does() {
         let tokens = [answer.tokens.as_slice(), &answer.greedy].concat();
         let first = answer.tokens.len() - 1;
         let logits = decoder
-            .logits(&tokens, &mut decoder.new_cache(usize::MAX), first)
+            .step_one(
+                &tokens,
+                &mut decoder.new_cache(usize::MAX),
+                tokens.len() - first,
+            )
             .unwrap();
         for (row, expected) in logits
             .chunks_exact(decoder.config.vocabulary)

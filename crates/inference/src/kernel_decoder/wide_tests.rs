@@ -7,6 +7,7 @@ use candle_core::quantized::gguf_file::Value;
 
 use super::*;
 use crate::decoder::Decoder;
+use crate::engine::model::LanguageModel as _;
 use crate::tiny::TinyModel;
 
 const WIDTH: usize = 256;
@@ -17,7 +18,7 @@ const VOCABULARY: usize = 64;
 const WINDOW: usize = 16;
 
 /// A model whose rows are all one super-block wide.
-fn wide(architecture: &str) -> TinyModel {
+pub(super) fn wide(architecture: &str) -> TinyModel {
     let mut model = TinyModel::empty();
     model.set(
         "general.architecture",
@@ -79,8 +80,9 @@ fn compare(architecture: &str, dtype: GgmlDType, first: usize, least: f32) {
     let tokens: Vec<u32> = (0..100).map(|place| place * place % 61).collect();
     let decoder = KernelDecoder::from_gguf(&file, Arc::new(Team::new(2).unwrap())).unwrap();
     let mut cache = decoder.new_cache(usize::MAX);
-    decoder.read(&tokens[..first], &mut cache).unwrap();
-    let found = decoder.logits(&tokens[first..], &mut cache, 0).unwrap();
+    decoder.step_one(&tokens[..first], &mut cache, 0).unwrap();
+    let rest = &tokens[first..];
+    let found = decoder.step_one(rest, &mut cache, rest.len()).unwrap();
     let candle = Decoder::from_gguf(&file, &Device::Cpu).unwrap();
     let mut cache = candle.new_cache(usize::MAX);
     let expected = candle.logits(&tokens, &mut cache, first).unwrap();

@@ -1,42 +1,34 @@
-//! The keys and values of the tokens so far, for one layer, in half precision.
+//! The keys and values of the tokens so far, for all layers, in half precision.
 //!
-//! Pages of 256 positions, so that memory grows by steps and a conversation's pages can be shared
-//! one day. A page holds, for each head, its keys and then its values. Keys lie in blocks of 16
-//! positions, and in a block by component: a vector then holds one component of 16 positions, so
-//! scores come out a lane a position and nothing is summed across lanes. Values lie by position,
-//! filled up to whole vectors.
+//! A cache is a list of pages (see `pool`). So memory grows by steps, and caches whose texts begin
+//! alike can share what they have in common: the pages of one are adopted by another. A cache is
+//! written to in steps (see `step`).
 
-use half::f16;
+use std::sync::Arc;
 
-use crate::isa::Supported;
 use crate::shape::require_length;
-use crate::simd::{Kernel, MOST_LANES, Simd};
-use crate::{Result, Rows};
+use crate::{Error, Result};
 
-use super::page::Page;
+use super::pool::{PAGE_TOKENS, Page, PagePool, SharedPage};
+use super::step::CacheStep;
 
-/// Positions of a page.
-pub(super) const PAGE: usize = 256;
-/// Positions of a block of keys.
-pub(super) const BLOCK: usize = 16;
-
-/// One layer's keys and values, in half precision. Numbers beyond its range are stored as its
-/// largest, 65504: an infinity would turn into NaN wherever it is not looked at.
+/// A text's keys and values, in half precision. Numbers beyond its range are stored as its largest,
+/// 65504: an infinity would turn into NaN wherever it is not looked at.
+///
+/// A clone shares all pages; what one of the two writes, the other never sees.
 #[derive(Debug, Clone)]
 pub struct KeyValueCache {
-    pages: Vec<Page>,
-    kv_heads: usize,
-    head_dim: usize,
+    pool: Arc<PagePool>,
+    pages: Vec<Arc<Page>>,
     len: usize,
 }
 
 impl KeyValueCache {
-    /// An empty cache for `kv_heads` heads of `head_dim` values.
-    pub fn new(kv_heads: usize, head_dim: usize) -> Self {
+    /// An empty cache, which takes its pages from `pool` as it grows.
+    pub fn new(pool: &Arc<PagePool>) -> Self {
         Self {
+            pool: Arc::clone(pool),
             pages: Vec::new(),
-            kv_heads,
-            head_dim,
             len: 0,
         }
     }
@@ -51,161 +43,112 @@ impl KeyValueCache {
         self.len == 0
     }
 
-    /// Heads of keys, and as many of values.
-    pub fn kv_heads(&self) -> usize {
-        self.kv_heads
+    /// Where its pages come from.
+    pub fn pool(&self) -> &Arc<PagePool> {
+        &self.pool
     }
 
-    /// Values of a head.
-    pub fn head_dim(&self) -> usize {
-        self.head_dim
-    }
-
-    /// Memory that the pages take, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.pages
-            .iter()
-            .map(|page| size_of_val(page.halves()))
-            .sum()
-    }
-
-    /// Forgets all positions from `len` on, and gives back the pages that only they were in. Does
+    /// Forgets all positions from `len` on, and lets go of the pages that only they were in. Does
     /// nothing if there are no more than `len`.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
-        self.pages.truncate(self.len.div_ceil(PAGE));
+        self.pages.truncate(self.len.div_ceil(PAGE_TOKENS));
     }
 
-    /// Appends positions: a row of `keys` and one of `values` for each, of `kv_heads * head_dim`
-    /// values, head by head.
+    /// Makes room for `count` more positions, which the step then fills, layer by layer.
+    pub fn begin(&mut self, count: usize) -> CacheStep<'_> {
+        self.own_last_page();
+        CacheStep::new(self, count)
+    }
+
+    /// The page of the positions from `index * PAGE_TOKENS` on, as far as they are filled, to be
+    /// shared.
     ///
     /// # Errors
     ///
-    /// [`Error::Length`](crate::Error::Length) if rows have another width, or keys and values are
-    /// not equally many; the cache is then as it was.
-    pub fn extend(&mut self, keys: Rows<'_>, values: Rows<'_>) -> Result<()> {
-        self.extend_on(Supported::active(), keys, values)
+    /// [`Error::OutOfRange`] if no such position is filled.
+    pub fn page(&self, index: usize) -> Result<SharedPage> {
+        let Some(page) = self.pages.get(index) else {
+            return Err(Error::OutOfRange {
+                argument: "index",
+                index,
+                count: self.pages.len(),
+            });
+        };
+        Ok(SharedPage {
+            page: Arc::clone(page),
+            filled: PAGE_TOKENS.min(self.len - index * PAGE_TOKENS),
+        })
     }
 
-    pub(super) fn extend_on(
-        &mut self,
-        cpu: Supported,
-        keys: Rows<'_>,
-        values: Rows<'_>,
-    ) -> Result<()> {
-        let width = self.kv_heads.saturating_mul(self.head_dim);
-        require_length("a row of keys", width, keys.width())?;
-        require_length("a row of values", width, values.width())?;
-        require_length("values", keys.count(), values.count())?;
-        if keys.count() == 0 {
-            return Ok(());
+    /// Begins an empty cache with `len` positions in pages that another cache of the same pool has
+    /// shared. Of the last page, fewer positions may be taken than are filled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] if this cache is not empty, there are more or fewer pages than `len`
+    /// positions need, or fewer positions were filled; [`Error::ForeignPage`] for a page of another
+    /// pool. The cache is then as it was.
+    pub fn adopt(&mut self, pages: Vec<SharedPage>, len: usize) -> Result<()> {
+        require_length("the cache", 0, self.len)?;
+        require_length("pages", len.div_ceil(PAGE_TOKENS), pages.len())?;
+        for (index, shared) in pages.iter().enumerate() {
+            if !Arc::ptr_eq(shared.page.pool(), &self.pool) {
+                return Err(Error::ForeignPage { page: index });
+            }
+            let wanted = PAGE_TOKENS.min(len - index * PAGE_TOKENS);
+            if shared.filled < wanted {
+                require_length("a page", wanted, shared.filled)?;
+            }
         }
-        let end = self.len + keys.count();
-        let page = self.page_length();
-        self.pages
-            .resize_with(end.div_ceil(PAGE), || Page::zeros(page));
-        cpu.run(Fill {
-            cache: self,
-            keys,
-            values,
-        });
-        self.len = end;
+        self.pages = pages.into_iter().map(|shared| shared.page).collect();
+        self.len = len;
         Ok(())
     }
 
-    /// The stride of the values: a head's, filled up to whole vectors.
-    pub(super) fn value_stride(&self) -> usize {
-        self.head_dim.next_multiple_of(MOST_LANES)
+    /// Copies the last page if it has room and somebody else holds it, too.
+    fn own_last_page(&mut self) {
+        let filled = self.len % PAGE_TOKENS;
+        if let Some(last) = self.pages.last_mut()
+            && filled > 0
+            && Arc::get_mut(last).is_none()
+        {
+            *last = Arc::new(last.copy(filled));
+        }
+    }
+
+    /// Brings in pages so that there are `len` positions.
+    pub(super) fn reserve(&mut self, len: usize) {
+        let pool = &self.pool;
+        self.pages
+            .resize_with(len.div_ceil(PAGE_TOKENS), || Arc::new(Page::new(pool)));
+    }
+
+    /// Counts the positions up to `len`, all of whose layers were filled.
+    pub(super) fn set_len(&mut self, len: usize) {
+        self.len = len;
+    }
+
+    /// A layer's part of a page, to be written to. Nobody else holds a page that a step fills.
+    pub(super) fn layer_mut(&mut self, page: usize, layer: usize) -> &mut [u16] {
+        let length = self.pool.shape().layer_length();
+        let page = Arc::make_mut(&mut self.pages[page]);
+        &mut page.halves_mut()[layer * length..][..length]
     }
 
     /// A page's keys for one head: blocks of 16 positions, by component within a block.
-    pub(super) fn keys(&self, page: usize, head: usize) -> &[u16] {
-        &self.pages[page].halves()[head * self.head_length()..][..PAGE * self.head_dim]
+    pub(super) fn keys(&self, page: usize, layer: usize, head: usize) -> &[u16] {
+        &self.head(page, layer, head)[..self.pool.shape().keys_length()]
     }
 
     /// A page's values for one head: by position, `value_stride` from one to the next.
-    pub(super) fn values(&self, page: usize, head: usize) -> &[u16] {
-        let start = head * self.head_length() + PAGE * self.head_dim;
-        &self.pages[page].halves()[start..][..PAGE * self.value_stride()]
+    pub(super) fn values(&self, page: usize, layer: usize, head: usize) -> &[u16] {
+        &self.head(page, layer, head)[self.pool.shape().keys_length()..]
     }
 
-    /// What a head takes of a page.
-    fn head_length(&self) -> usize {
-        PAGE * (self.head_dim + self.value_stride())
-    }
-
-    fn page_length(&self) -> usize {
-        self.kv_heads * self.head_length()
-    }
-}
-
-/// Writes rows into the pages that are there for them.
-struct Fill<'a> {
-    cache: &'a mut KeyValueCache,
-    keys: Rows<'a>,
-    values: Rows<'a>,
-}
-
-impl Kernel for Fill<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self {
-            cache,
-            keys,
-            values,
-        } = self;
-        let (dim, stride, length) = (cache.head_dim, cache.value_stride(), cache.head_length());
-        if length == 0 {
-            return;
-        }
-        for row in 0..keys.count() {
-            let (page, position) = ((cache.len + row) / PAGE, (cache.len + row) % PAGE);
-            let heads = cache.pages[page].halves_mut().chunks_exact_mut(length);
-            let rows = keys.row(row).chunks_exact(dim);
-            let rows = rows.zip(values.row(row).chunks_exact(dim));
-            for (head, (key, value)) in heads.zip(rows) {
-                let (all_keys, all_values) = head.split_at_mut(PAGE * dim);
-                let block = &mut all_keys[position / BLOCK * BLOCK * dim..][..BLOCK * dim];
-                scatter(simd, key, &mut block[position % BLOCK..]);
-                narrow(simd, value, &mut all_values[position * stride..][..dim]);
-            }
-        }
-    }
-}
-
-/// Narrows `from` into every 16th place of `to`.
-#[inline(always)]
-fn scatter<S: Simd>(simd: S, from: &[f32], to: &mut [u16]) {
-    let places = to.chunks_mut(BLOCK * MOST_LANES);
-    for (values, places) in from.chunks(MOST_LANES).zip(places) {
-        let mut halves = [0; MOST_LANES];
-        narrow(simd, values, &mut halves);
-        for (half, place) in halves.iter().zip(places.iter_mut().step_by(BLOCK)) {
-            *place = *half;
-        }
-    }
-}
-
-/// Narrows as many values as both slices have.
-#[inline(always)]
-fn narrow<S: Simd>(simd: S, from: &[f32], to: &mut [u16]) {
-    // `min` and `max` give their second argument for NaN, which so survives.
-    let most = simd.splat(f16::MAX.to_f32());
-    let least = simd.splat(f16::MIN.to_f32());
-    let finite = |values: S::F32| simd.max(least, simd.min(most, values));
-    let places = to.chunks_mut(S::LANES);
-    for (values, places) in from.chunks(S::LANES).zip(places) {
-        if values.len() == S::LANES && places.len() == S::LANES {
-            // SAFETY: both chunks have LANES values.
-            unsafe { simd.store_f16(places.as_mut_ptr(), finite(simd.load(values.as_ptr()))) };
-            continue;
-        }
-        let mut lanes = [0; MOST_LANES];
-        // SAFETY: the buffer has MOST_LANES >= LANES places.
-        unsafe { simd.store_f16(lanes.as_mut_ptr(), finite(simd.load_first(values))) };
-        let count = values.len().min(places.len());
-        places[..count].copy_from_slice(&lanes[..count]);
+    fn head(&self, page: usize, layer: usize, head: usize) -> &[u16] {
+        let shape = self.pool.shape();
+        let at = layer * shape.layer_length() + head * shape.head_length();
+        &self.pages[page].halves()[at..][..shape.head_length()]
     }
 }

@@ -1,6 +1,6 @@
 //! Causal attention of many tokens: a task is a head of keys and a tile of queries.
 //!
-//! All heads of queries that share the head of keys are in the tile, so each block of the cache is
+//! All heads of queries that share the head of keys are in the tile, so each page of the cache is
 //! widened to f32 once for all of them.
 
 use std::ops::Range;
@@ -8,47 +8,24 @@ use std::ops::Range;
 use crate::disjoint::Disjoint;
 use crate::simd::{Kernel, Simd};
 
-use super::cache::{BLOCK, PAGE};
 use super::causal::Job;
+use super::pool::{BLOCK, PAGE_TOKENS};
 use super::scratch::with_scratch;
 use super::tile::{SPAN, Shape, Source, Tile};
 
-/// Rows of a tile, or a few less, where there are tasks enough: all of them share a widened block.
-const LARGE_TILE: usize = 192;
-/// The same where there are few tokens and heads.
-const SMALL_TILE: usize = 48;
-/// Tasks a thread that are enough.
-const TASKS_A_THREAD: usize = 4;
-
-/// Computes all rows; `out` is as long as the job asks for.
-pub(super) fn prefill(job: Job<'_>, out: &mut [f32]) {
-    let tokens = job.queries.count();
-    let large = tokens * job.group * job.cache.kv_heads() / LARGE_TILE;
-    let rows = match large < TASKS_A_THREAD * job.team.threads() {
-        true => SMALL_TILE,
-        false => LARGE_TILE,
+/// Computes the rows of a head of keys and some tokens.
+pub(super) fn prefill(job: &Job<'_>, head: usize, tokens: Range<usize>, out: &Disjoint<'_, f32>) {
+    let shape = Shape {
+        rows: tokens.len() * job.group,
+        dim: job.shape.head_dim,
     };
-    let tile = (rows / job.group).max(1);
-    let tiles = tokens.div_ceil(tile);
-    let heads = job.cache.kv_heads();
-    let out = Disjoint::new(out);
-    job.team.run(tiles * heads, |task| {
-        // The last tokens look at the most: they go first, so that no thread is left with them.
-        let number = tiles - 1 - task / heads;
-        let first = number * tile;
-        let tokens = first..tokens.min(first + tile);
-        let shape = Shape {
-            rows: tokens.len() * job.group,
-            dim: job.cache.head_dim(),
-        };
-        with_scratch(shape.scratch(), |scratch| {
-            job.cpu.run(PrefillTile {
-                job: &job,
-                head: task % heads,
-                tokens,
-                tile: Tile::new(shape, scratch),
-                out: &out,
-            });
+    with_scratch(shape.scratch(), |scratch| {
+        job.cpu.run(PrefillTile {
+            job,
+            head,
+            tokens,
+            tile: Tile::new(shape, scratch),
+            out,
         });
     });
 }
@@ -84,7 +61,7 @@ impl Kernel for PrefillTile<'_> {
         for row in 0..rows {
             let at = job.place(head, before + row);
             // SAFETY: each row of each head of keys has its own place, and is in one task.
-            tile.finish(simd, row, unsafe { out.part(at, job.cache.head_dim()) });
+            tile.finish(simd, row, unsafe { out.part(at, job.shape.head_dim) });
         }
     }
 }
@@ -105,18 +82,22 @@ impl Source for CachedHead<'_> {
         keys: &mut [f32],
         values: &mut [f32],
     ) {
-        let cache = self.job.cache;
-        let (page, position) = (first / PAGE, first % PAGE);
-        let (dim, stride) = (cache.head_dim(), cache.value_stride());
-        let blocks = &cache.keys(page, self.head)[position * dim..];
-        let blocks = blocks.chunks_exact(BLOCK * dim).take(count.div_ceil(BLOCK));
-        for (number, block) in blocks.enumerate() {
+        let Job {
+            cache,
+            layer,
+            shape,
+            ..
+        } = *self.job;
+        let page = first / PAGE_TOKENS;
+        let (dim, stride) = (shape.head_dim, shape.value_stride());
+        let blocks = cache.keys(page, layer, self.head).chunks_exact(BLOCK * dim);
+        for (number, block) in blocks.take(count.div_ceil(BLOCK)).enumerate() {
             for (component, lanes) in block.chunks_exact(BLOCK).enumerate() {
                 let place = component * SPAN + number * BLOCK;
                 widen(simd, lanes, &mut keys[place..place + BLOCK]);
             }
         }
-        let rows = &cache.values(page, self.head)[position * stride..][..count * stride];
+        let rows = &cache.values(page, layer, self.head)[..count * stride];
         widen(simd, rows, &mut values[..count * stride]);
     }
 }

@@ -8,7 +8,8 @@
 
 use crate::simd::Simd;
 
-use super::cache::BLOCK;
+use super::pool::BLOCK;
+use super::weights::Shares;
 
 /// Rows that are computed together.
 pub(super) const GROUP: usize = 6;
@@ -88,8 +89,8 @@ pub(super) struct Target {
     pub(super) width: usize,
 }
 
-/// `target = factors * target + left * panel` for `R` rows, with a factor a row; without factors,
-/// `target = left * panel`, and what is there is not read.
+/// `target = shares.former * target + shares.page * (left * panel)` for `R` rows, with shares a row;
+/// without them, `target = left * panel`, and what is there is not read.
 ///
 /// # Safety
 ///
@@ -101,7 +102,7 @@ pub(super) unsafe fn product<S: Simd, P: Panel, const R: usize>(
     left: Left,
     panel: P,
     target: Target,
-    factors: Option<[f32; R]>,
+    shares: Option<Shares<R>>,
 ) {
     let mut at = 0;
     // SAFETY, for the three calls: the columns from `at` on that a call computes end at
@@ -109,18 +110,18 @@ pub(super) unsafe fn product<S: Simd, P: Panel, const R: usize>(
     if S::REGISTERS >= 32 {
         while at + 4 * S::LANES <= target.width {
             // SAFETY: see above.
-            unsafe { columns::<S, P, R, 4>(simd, left, panel, target, at, &factors) };
+            unsafe { columns::<S, P, R, 4>(simd, left, panel, target, at, &shares) };
             at += 4 * S::LANES;
         }
     }
     while at + 2 * S::LANES <= target.width {
         // SAFETY: see above.
-        unsafe { columns::<S, P, R, 2>(simd, left, panel, target, at, &factors) };
+        unsafe { columns::<S, P, R, 2>(simd, left, panel, target, at, &shares) };
         at += 2 * S::LANES;
     }
     if at + S::LANES <= target.width {
         // SAFETY: see above.
-        unsafe { columns::<S, P, R, 1>(simd, left, panel, target, at, &factors) };
+        unsafe { columns::<S, P, R, 1>(simd, left, panel, target, at, &shares) };
     }
 }
 
@@ -138,20 +139,12 @@ unsafe fn columns<S: Simd, P: Panel, const R: usize, const V: usize>(
     panel: P,
     target: Target,
     at: usize,
-    factors: &Option<[f32; R]>,
+    shares: &Option<Shares<R>>,
 ) {
     let mut sums = [[simd.zero(); V]; R];
     // SAFETY: all rows are below R, all columns below `at + V * LANES`, and all depths below
     // `left.depth`, which the caller promises to exist.
     unsafe {
-        if let Some(factors) = factors {
-            for r in 0..R {
-                for v in 0..V {
-                    let place = target.start.add(r * target.stride + at + v * S::LANES);
-                    sums[r][v] = simd.mul(simd.load(place), simd.splat(factors[r]));
-                }
-            }
-        }
         for k in 0..left.depth {
             let mut vectors = [simd.zero(); V];
             for v in 0..V {
@@ -167,7 +160,11 @@ unsafe fn columns<S: Simd, P: Panel, const R: usize, const V: usize>(
         for r in 0..R {
             for v in 0..V {
                 let place = target.start.add(r * target.stride + at + v * S::LANES);
-                simd.store(place, sums[r][v]);
+                let value = match shares {
+                    Some(shares) => shares.join(simd, r, simd.load(place), sums[r][v]),
+                    None => sums[r][v],
+                };
+                simd.store(place, value);
             }
         }
     }

@@ -50,6 +50,27 @@ impl<'a> Rows<'a> {
         Self::new(values, width, 0, width)
     }
 
+    /// The `count` rows from `first` on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] if there are fewer.
+    pub fn part(&self, first: usize, count: usize) -> Result<Self> {
+        let end = first.saturating_add(count);
+        if end > self.count {
+            return Err(Error::Length {
+                argument: "rows",
+                expected: end,
+                received: self.count,
+            });
+        }
+        Ok(Self {
+            values: &self.values[first * self.stride..end * self.stride],
+            count,
+            ..*self
+        })
+    }
+
     /// How many rows there are.
     pub fn count(&self) -> usize {
         self.count

@@ -3,12 +3,14 @@
 //! The reference rounds keys and values to half precision as the cache does; what is left is the
 //! rounding of f32, hence the tolerance.
 
+use std::sync::Arc;
+
 use half::f16;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::causal::causal_attention_on;
 use super::segment::segment_attention_on;
-use super::{KeyValueCache, Rows};
+use super::{CacheShape, CacheStep, CausalAttention, KeyValueCache, PagePool, Rows, Sequence};
 use crate::isa::{Isa, Supported};
 use crate::{Error, Team};
 
@@ -61,15 +63,34 @@ impl Model {
         Rows::new(qkv, self.stride(), 0, self.width()).unwrap()
     }
 
-    fn extend(self, cpu: Supported, cache: &mut KeyValueCache, qkv: &[f32]) {
+    fn attention(self, layer: usize) -> CausalAttention {
+        CausalAttention {
+            layer,
+            heads: self.heads,
+            scale: self.scale(),
+            window: self.window,
+        }
+    }
+
+    /// An empty cache of a pool of its own.
+    fn cache(self) -> KeyValueCache {
+        KeyValueCache::new(&self.pool(1))
+    }
+
+    fn pool(self, layers: usize) -> Arc<PagePool> {
+        PagePool::new(CacheShape {
+            layers,
+            kv_heads: self.kv_heads,
+            head_dim: self.dim,
+        })
+    }
+
+    /// Puts the rows of a layer into a step.
+    fn extend(self, cpu: Supported, step: &mut CacheStep<'_>, layer: usize, qkv: &[f32]) {
         let width = self.kv_heads * self.dim;
         let keys = Rows::new(qkv, self.stride(), self.width(), width).unwrap();
         let values = Rows::new(qkv, self.stride(), self.width() + width, width).unwrap();
-        cache.extend_on(cpu, keys, values).unwrap();
-    }
-
-    fn cache(self) -> KeyValueCache {
-        KeyValueCache::new(self.kv_heads, self.dim)
+        step.extend_on(cpu, layer, keys, values).unwrap();
     }
 
     /// Feeds tokens in chunks of these sizes; the outputs of all of them.
@@ -79,34 +100,55 @@ impl Model {
         for chunk in chunks {
             let (rows, others) = rest.split_at(chunk * self.stride());
             rest = others;
-            self.extend(cpu, &mut cache, rows);
-            out.extend(self.attend_last(cpu, team, &cache, rows));
+            out.extend(self.read(cpu, team, &mut cache, rows));
         }
         assert!(rest.is_empty(), "the chunks are all tokens");
         out
     }
 
-    fn attend_last(
+    /// Feeds tokens to a cache of one layer; their outputs.
+    fn read(
         self,
         cpu: Supported,
         team: &Team,
-        cache: &KeyValueCache,
+        cache: &mut KeyValueCache,
         rows: &[f32],
     ) -> Vec<f32> {
-        let queries = self.queries(rows);
+        self.read_together(cpu, team, &mut [(cache, rows)])
+    }
+
+    /// Feeds tokens to several caches of one layer in one call; the outputs of all.
+    fn read_together(
+        self,
+        cpu: Supported,
+        team: &Team,
+        texts: &mut [(&mut KeyValueCache, &[f32])],
+    ) -> Vec<f32> {
+        let qkv: Vec<f32> = texts.iter().flat_map(|(_, rows)| *rows).copied().collect();
+        let mut steps = Vec::new();
+        for (cache, rows) in texts {
+            let mut step = cache.begin(rows.len() / self.stride());
+            self.extend(cpu, &mut step, 0, rows);
+            steps.push(step);
+        }
+        let sequences: Vec<_> = steps.iter().map(whole_step).collect();
+        let out = self.attend_on(cpu, team, 0, &qkv, &sequences);
+        steps.into_iter().for_each(|step| step.finish().unwrap());
+        out
+    }
+
+    fn attend_on(
+        self,
+        cpu: Supported,
+        team: &Team,
+        layer: usize,
+        qkv: &[f32],
+        sequences: &[Sequence<'_>],
+    ) -> Vec<f32> {
+        let queries = self.queries(qkv);
         let mut out = vec![f32::NAN; queries.count() * self.width()];
-        let (heads, scale) = (self.heads, self.scale());
-        causal_attention_on(
-            cpu,
-            team,
-            queries,
-            cache,
-            heads,
-            scale,
-            self.window,
-            &mut out,
-        )
-        .unwrap();
+        let attention = self.attention(layer);
+        causal_attention_on(cpu, team, attention, queries, sequences, &mut out).unwrap();
         out
     }
 
@@ -133,6 +175,29 @@ impl Model {
             })
             .collect()
     }
+}
+
+/// All tokens of a step.
+fn whole_step<'a>(step: &'a CacheStep<'a>) -> Sequence<'a> {
+    Sequence {
+        step,
+        tokens: step.count(),
+    }
+}
+
+/// Sizes of chunks, at random up to `most`, that are `total` together.
+fn random_chunks(random: &mut StdRng, total: usize, most: usize) -> Vec<usize> {
+    let (mut chunks, mut left) = (Vec::new(), total);
+    while left > 0 {
+        let chunk = random.random_range(1..=most).min(left);
+        chunks.push(chunk);
+        left -= chunk;
+    }
+    chunks
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
 }
 
 fn halves(values: &[f32]) -> Vec<f64> {
@@ -283,23 +348,98 @@ fn windows_hide_what_lies_before_them() {
 }
 
 #[test]
-fn chunks_of_prefill_equal_one_shot_bit_for_bit_and_decoding_nearly() {
-    let team = Team::new(2).unwrap();
-    let model = Model {
-        heads: 9,
-        kv_heads: 3,
-        dim: 64,
-        window: None,
-    };
-    let qkv = model.tokens(4, 300);
-    for cpu in tiers() {
-        let whole = model.attend(cpu, &team, &qkv, &[300]);
-        let chunks = model.attend(cpu, &team, &qkv, &[100, 37, 163]);
-        assert!(whole == chunks, "{cpu:?}: chunks differ from one shot");
-        let decoded = model.attend(cpu, &team, &qkv, &[1; 300]);
-        let whole: Vec<f64> = whole.iter().map(|x| f64::from(*x)).collect();
-        assert_near(&decoded, &whole, &format!("{cpu:?}: decoded"));
+fn a_tokens_bits_do_not_depend_on_the_chunks() {
+    let teams = [Team::alone(), Team::new(2).unwrap(), Team::new(5).unwrap()];
+    let mut random = StdRng::seed_from_u64(4);
+    for (heads, kv_heads, dim, window) in [
+        (9, 3, 64, None),
+        (4, 1, 18, Some(70)),
+        (5, 5, 32, Some(200)),
+        (14, 2, 128, None),
+        (8, 1, 6, Some(1)),
+    ] {
+        let model = Model {
+            heads,
+            kv_heads,
+            dim,
+            window,
+        };
+        let qkv = model.tokens(4, 700);
+        for cpu in tiers() {
+            let whole = bits(&model.attend(cpu, &teams[0], &qkv, &[700]));
+            for most in [1, 5, 60, 300] {
+                let chunks = random_chunks(&mut random, 700, most);
+                let team = &teams[random.random_range(0..teams.len())];
+                let found = model.attend(cpu, team, &qkv, &chunks);
+                let what = format!("{cpu:?}, {heads}/{kv_heads} heads of {dim}, {chunks:?}");
+                assert!(bits(&found) == whole, "{what}");
+            }
+        }
     }
+}
+
+#[test]
+fn a_tokens_bits_do_not_depend_on_the_texts_beside_it() {
+    let teams = [Team::alone(), Team::new(3).unwrap()];
+    let mut random = StdRng::seed_from_u64(12);
+    for (heads, kv_heads, dim, window) in [(9, 3, 64, None), (4, 2, 16, Some(90))] {
+        let model = Model {
+            heads,
+            kv_heads,
+            dim,
+            window,
+        };
+        let texts: Vec<Vec<f32>> = (0..6)
+            .map(|text| model.tokens(20 + text, [1, 40, 130, 256, 300, 420][text as usize]))
+            .collect();
+        for cpu in tiers() {
+            let alone = |text: &Vec<f32>| {
+                let tokens = text.len() / model.stride();
+                bits(&model.attend(cpu, &teams[0], text, &[tokens]))
+            };
+            let expected: Vec<_> = texts.iter().map(alone).collect();
+            let mut caches: Vec<_> = texts.iter().map(|_| model.cache()).collect();
+            let mut found = vec![Vec::new(); texts.len()];
+            while caches
+                .iter()
+                .zip(&texts)
+                .any(|(cache, text)| left(model, cache, text) > 0)
+            {
+                let mut parts = Vec::new();
+                for (number, (cache, text)) in caches.iter_mut().zip(&texts).enumerate() {
+                    let most =
+                        [1, 1, 3, 150][random.random_range(0..4)].min(left(model, cache, text));
+                    // Some wait, and some are in the call with no token.
+                    if random.random_range(0..3) > 0 {
+                        let rows = &text[cache.len() * model.stride()..][..most * model.stride()];
+                        parts.push((number, cache, rows));
+                    }
+                }
+                let order: Vec<_> = parts
+                    .iter()
+                    .map(|(number, _, rows)| (*number, rows.len()))
+                    .collect();
+                let mut parts: Vec<_> = parts
+                    .into_iter()
+                    .map(|(_, cache, rows)| (cache, rows))
+                    .collect();
+                let team = &teams[random.random_range(0..teams.len())];
+                let out = model.read_together(cpu, team, &mut parts);
+                let mut rest = out.as_slice();
+                for (number, length) in order {
+                    let (rows, others) = rest.split_at(length / model.stride() * model.width());
+                    found[number].extend(bits(rows));
+                    rest = others;
+                }
+            }
+            assert!(found == expected, "{cpu:?}");
+        }
+    }
+}
+
+/// Tokens of a text that its cache has not read.
+fn left(model: Model, cache: &KeyValueCache, text: &[f32]) -> usize {
+    text.len() / model.stride() - cache.len()
 }
 
 #[test]
@@ -337,18 +477,17 @@ fn a_truncated_cache_goes_on_as_if_it_had_never_had_the_rest() {
     };
     let (qkv, other) = (model.tokens(7, 290), model.tokens(8, 290));
     for cpu in tiers() {
-        for kept in [0, 1, 17, 250, 256, 257] {
+        for kept in [0, 1, 17, 125, 128, 129, 250, 256, 257] {
             let (first, last) = qkv.split_at(kept * model.stride());
             let mut cache = model.cache();
-            model.extend(cpu, &mut cache, first);
-            model.extend(cpu, &mut cache, &other);
+            model.read(cpu, &team, &mut cache, first);
+            model.read(cpu, &team, &mut cache, &other);
             cache.truncate(1000);
             assert_eq!(cache.len(), kept + 290, "there is nothing to forget");
             cache.truncate(kept);
             assert_eq!(cache.len(), kept);
             assert_eq!(cache.is_empty(), kept == 0);
-            model.extend(cpu, &mut cache, last);
-            let found = model.attend_last(cpu, &team, &cache, last);
+            let found = model.read(cpu, &team, &mut cache, last);
             let expected = model.attend(cpu, &team, &qkv, &[kept, 290 - kept]);
             assert!(
                 found == expected[kept * model.width()..],
@@ -356,24 +495,6 @@ fn a_truncated_cache_goes_on_as_if_it_had_never_had_the_rest() {
             );
         }
     }
-}
-
-#[test]
-fn memory_grows_and_shrinks_by_pages() {
-    let mut cache = KeyValueCache::new(3, 64);
-    assert_eq!((cache.bytes(), cache.len(), cache.is_empty()), (0, 0, true));
-    assert_eq!((cache.kv_heads(), cache.head_dim()), (3, 64));
-    let page = 256 * 3 * 64 * 2 * 2;
-    let rows = vec![1.0; 257 * 192];
-    for (add, pages) in [(1, 1), (255, 1), (1, 2), (257, 3)] {
-        let rows = Rows::whole(&rows[..add * 192], 192).unwrap();
-        cache.extend(rows, rows).unwrap();
-        assert_eq!(cache.bytes(), pages * page, "after {add} more");
-    }
-    cache.truncate(256);
-    assert_eq!((cache.bytes(), cache.len()), (page, 256));
-    cache.truncate(0);
-    assert_eq!((cache.bytes(), cache.len()), (0, 0));
 }
 
 #[test]
@@ -519,36 +640,67 @@ fn nothing_to_do_is_no_error_and_misfits_are() {
     let queries = Rows::new(&values, 12, 0, 8).unwrap();
     let keys = Rows::new(&values, 12, 8, 4).unwrap();
     assert_eq!((queries.count(), queries.width()), (4, 8));
-    let mut cache = KeyValueCache::new(1, 4);
-    assert!(cache.extend(queries, keys).is_err());
-    assert!(cache.extend(keys, queries).is_err());
-    assert!(cache.extend(keys, Rows::whole(&[], 4).unwrap()).is_err());
-    assert_eq!(cache.len(), 0, "a refused call changes nothing");
-    cache.extend(keys, keys).unwrap();
-    let call = |queries, heads, out: &mut [f32]| {
-        super::causal_attention(&team, queries, &cache, heads, 1.0, None, out)
+    let pool = |kv_heads, head_dim| {
+        PagePool::new(CacheShape {
+            layers: 1,
+            kv_heads,
+            head_dim,
+        })
     };
-    assert_eq!(call(queries, 2, &mut out), Ok(()));
+    let mut cache = KeyValueCache::new(&pool(1, 4));
+    let mut step = cache.begin(4);
+    assert!(step.extend(0, queries, keys).is_err());
+    assert!(step.extend(0, keys, queries).is_err());
+    assert!(step.extend(0, keys, Rows::whole(&[], 4).unwrap()).is_err());
+    assert!(step.extend(0, keys.part(1, 3).unwrap(), keys).is_err());
+    assert!(keys.part(1, 4).is_err() && keys.part(usize::MAX, 2).is_err());
+    let call = |step: &CacheStep<'_>, queries: Rows<'_>, heads, tokens, out: &mut [f32]| {
+        let attention = CausalAttention {
+            layer: 0,
+            heads,
+            scale: 1.0,
+            window: None,
+        };
+        let sequence = Sequence { step, tokens };
+        super::causal_attention(&team, attention, queries, &[sequence], out)
+    };
+    let no_layer = Error::OutOfRange {
+        argument: "layer",
+        index: 0,
+        count: 0,
+    };
+    assert_eq!(call(&step, queries, 2, 4, &mut out), Err(no_layer));
+    step.extend(0, keys, keys).unwrap();
+    assert_eq!(out, [9.0; 32], "a refused call changes nothing");
+    assert_eq!(call(&step, queries, 2, 4, &mut out), Ok(()));
     out.fill(9.0);
-    assert!(call(queries, 3, &mut out).is_err());
-    assert!(call(queries, 2, &mut out[1..]).is_err());
+    assert!(call(&step, queries, 3, 4, &mut out).is_err());
+    assert!(call(&step, queries, 2, 4, &mut out[1..]).is_err());
+    assert!(call(&step, queries, 2, 3, &mut out).is_err());
     let many = vec![1.0; 5 * 8];
     assert_eq!(
-        call(Rows::whole(&many, 8).unwrap(), 2, &mut [0.0; 40]),
+        call(&step, Rows::whole(&many, 8).unwrap(), 2, 5, &mut [0.0; 40]),
         Err(Error::Length {
             argument: "queries",
             expected: 4,
             received: 5
         })
     );
-    assert_eq!(call(Rows::whole(&[], 8).unwrap(), 2, &mut []), Ok(()));
+    let none = Rows::whole(&[], 8).unwrap();
+    assert_eq!(call(&step, none, 2, 0, &mut []), Ok(()));
+    assert_eq!(step.finish(), Ok(()));
+    assert_eq!(cache.len(), 4);
     let most = usize::MAX;
     let none = Rows::new(&[], most, 0, most).unwrap();
-    let mut absurd = KeyValueCache::new(most, 2);
-    assert_eq!((absurd.extend(none, none), absurd.bytes()), (Ok(()), 0));
-    let two = KeyValueCache::new(2, 4);
+    let mut absurd = KeyValueCache::new(&pool(most, 2));
+    let mut step = absurd.begin(0);
+    assert_eq!(
+        (step.extend(0, none, none), step.finish()),
+        (Ok(()), Ok(()))
+    );
+    let mut two = KeyValueCache::new(&pool(2, 4));
     let none = Rows::whole(&[], 12).unwrap();
-    assert!(super::causal_attention(&team, none, &two, 3, 1.0, None, &mut []).is_err());
+    assert!(call(&two.begin(0), none, 3, 0, &mut []).is_err());
     let segment = |heads, lengths: &[usize], out: &mut [f32]| {
         super::segment_attention(&team, &values, heads, 4, lengths, 1.0, out)
     };

@@ -1,18 +1,19 @@
 //! Many rows of queries against many positions, block by block: the machinery of prefill and of
 //! encoders.
 //!
-//! A block of keys and values is brought into f32 panels that stay in the first-level cache, and all
+//! A block, which is a page where there are pages, of keys and values is brought into f32 panels that stay in the first-level cache, and all
 //! rows of the tile pass over it, a group of rows at a time: scores, weights, sums. What rows may
 //! look at is a span of positions each; blocks and columns that no row of a group looks at are not
 //! computed.
 
 use crate::simd::{MOST_LANES, Simd};
 
+use super::pool::PAGE_TOKENS;
 use super::product::{GROUP, Left, Panel, Target, Wide, product};
 use super::weights::{LOWEST, weigh};
 
-/// Positions of a block. Divides a page.
-pub(super) const SPAN: usize = 128;
+/// Positions of a block: those of a page, as sums are joined page by page.
+pub(super) const SPAN: usize = PAGE_TOKENS;
 
 /// Positions `from .. to` that a row looks at.
 #[derive(Debug, Clone, Copy, Default)]
@@ -194,21 +195,24 @@ impl<'a> Tile<'a> {
     /// Writes a row's result: its sum of values over its sum of weights, or 0 if it looked at nothing.
     #[inline(always)]
     pub(super) fn finish<S: Simd>(&self, simd: S, row: usize, out: &mut [f32]) {
-        let sums = &self.sums[row * MOST_LANES..][..S::LANES];
-        let share = share_of(simd.sum(simd.load_first(sums)));
-        let output = &self.outputs[row * self.shape.value_stride()..][..self.shape.dim];
-        for (place, value) in out.iter_mut().zip(output) {
-            *place = value * share;
-        }
+        let sums = &self.sums[row * MOST_LANES..][..MOST_LANES];
+        let outputs = &self.outputs[row * self.shape.value_stride()..];
+        write_result(simd, sums, outputs, out);
     }
 }
 
-/// One over a sum of weights; 0 for a row that has seen nothing.
+/// Writes a row's result from its lanes of sums of weights and its sums of values, of which there
+/// are as many as `out` has places, or more.
 #[inline(always)]
-pub(super) fn share_of(sum: f32) -> f32 {
-    match sum == 0.0 {
+pub(super) fn write_result<S: Simd>(simd: S, sums: &[f32], outputs: &[f32], out: &mut [f32]) {
+    let sum = simd.sum(simd.load_first(&sums[..S::LANES]));
+    let share = match sum == 0.0 {
         true => 0.0,
         false => 1.0 / sum,
+    };
+    for (place, value) in out.iter_mut().zip(outputs) {
+        // A sum of nothing but zeros may have either sign, by what lies beside it: 0 makes it plus.
+        *place = value * share + 0.0;
     }
 }
 
@@ -222,7 +226,8 @@ pub(super) struct Group<'a> {
     pub(super) scores: &'a mut [f32],
 }
 
-/// `R` rows against one block: scores, weights, sums.
+/// `R` rows against one block: scores, weights, sums. The block is summed up by itself and then joins
+/// the rows' state.
 ///
 /// # Safety
 ///
@@ -259,7 +264,7 @@ pub(super) unsafe fn attend_rows<S: Simd, K: Panel, V: Panel, const R: usize>(
     for (row, visible) in group.scores.chunks_exact_mut(length).zip(visible) {
         hide(&mut row[..scores.width], visible);
     }
-    let factors = weigh(
+    let shares = weigh(
         simd,
         group.scores,
         length,
@@ -279,7 +284,7 @@ pub(super) unsafe fn attend_rows<S: Simd, K: Panel, V: Panel, const R: usize>(
         width,
     };
     // SAFETY: the weights are rows of `length >= end` values; the rest is the caller's promise.
-    unsafe { product::<S, V, R>(simd, weights, values, outputs, Some(factors)) };
+    unsafe { product::<S, V, R>(simd, weights, values, outputs, Some(shares)) };
 }
 
 /// Makes the scores that a row does not look at -inf, so that they get no weight.

@@ -1,8 +1,10 @@
-//! The softmax of a few rows of scores, folded into what the rows have summed before.
+//! The softmax of a few rows of scores of a page, and how a page joins what came before it.
 //!
-//! Each row keeps its greatest score and the sum of its weights relative to that. When a block brings
-//! a greater one, all that the row has summed shrinks by a factor; the factors of a group of rows are
-//! one vector's exponential. Sums stay spread over lanes until the end.
+//! Each row keeps its greatest score so far and what it has summed relative to that. A page is summed
+//! up by itself, relative to its own greatest score, and then joins: both sums shrink to the greater
+//! of the two scores. Pages join one after another in their order, always by [`Shares::join`], so a
+//! row's result has the same bits whether one task has walked over its pages or many tasks have summed
+//! them up apart. Sums stay spread over lanes until the end.
 
 use crate::simd::{MOST_LANES, Simd};
 
@@ -36,10 +38,62 @@ pub(super) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
     simd.mul(p, simd.power_of_two(n))
 }
 
-/// Turns `R` rows of scores into weights, in place, and returns by what each row's former sums
-/// shrink. Rows have `stride` values, of which the first `width`, a multiple of `LANES`, are scores.
-/// `most` has the rows' greatest scores so far, `sums` their `MOST_LANES` lanes of sums; both are
-/// brought up to date.
+/// By what the sums of `R` rows, at most `MOST_LANES`, are multiplied when a page joins them.
+#[derive(Clone, Copy)]
+pub(super) struct Shares<const R: usize> {
+    /// What the rows have summed before.
+    former: [f32; MOST_LANES],
+    /// What they have summed of the page.
+    page: [f32; MOST_LANES],
+}
+
+impl<const R: usize> Shares<R> {
+    /// For rows whose greatest score was `former[r]`, and in the page is `page[r]`. A row that sees
+    /// nothing of the page has [`LOWEST`] there, and keeps its sums as they are.
+    #[inline(always)]
+    pub(super) fn new<S: Simd>(simd: S, former: [f32; R], page: [f32; R]) -> Self {
+        let mut shares = Self {
+            former: [0.0; MOST_LANES],
+            page: [0.0; MOST_LANES],
+        };
+        for r in 0..R {
+            let most = greater(former[r], page[r]);
+            shares.former[r] = former[r] - most;
+            shares.page[r] = page[r] - most;
+        }
+        let used = R.next_multiple_of(S::LANES);
+        powers(simd, &mut shares.former[..used]);
+        powers(simd, &mut shares.page[..used]);
+        shares
+    }
+
+    /// Row `r`'s sums with the page's.
+    #[inline(always)]
+    pub(super) fn join<S: Simd>(&self, simd: S, r: usize, former: S::F32, page: S::F32) -> S::F32 {
+        let kept = simd.mul(former, simd.splat(self.former[r]));
+        simd.mul_add(page, simd.splat(self.page[r]), kept)
+    }
+}
+
+/// Replaces whole vectors of values by 2 to their power.
+#[inline(always)]
+fn powers<S: Simd>(simd: S, values: &mut [f32]) {
+    for values in values.chunks_exact_mut(S::LANES) {
+        // SAFETY: a chunk has LANES values.
+        unsafe { simd.store(values.as_mut_ptr(), exp2(simd, simd.load(values.as_ptr()))) };
+    }
+}
+
+/// The greater of two scores, neither of which is NaN.
+#[inline(always)]
+pub(super) fn greater(left: f32, right: f32) -> f32 {
+    if right > left { right } else { left }
+}
+
+/// Turns `R` rows of scores of a page into weights relative to each row's greatest, in place, and
+/// returns how the page's sums join the former ones. Rows have `stride` values, of which the first
+/// `width`, a multiple of `LANES`, are scores. `most` has the rows' greatest scores so far, `sums`
+/// their `MOST_LANES` lanes of sums of weights; the page joins both.
 #[inline(always)]
 pub(super) fn weigh<S: Simd, const R: usize>(
     simd: S,
@@ -48,25 +102,21 @@ pub(super) fn weigh<S: Simd, const R: usize>(
     width: usize,
     most: &mut [f32],
     sums: &mut [f32],
-) -> [f32; R] {
-    let mut shrink = [0.0; MOST_LANES];
+) -> Shares<R> {
+    let (mut former, mut page) = ([LOWEST; R], [LOWEST; R]);
     for r in 0..R {
         let row = &scores[r * stride..][..width];
         // `max` gives its second argument for NaN: the greatest of the others.
-        let lanes = simd.fold(row, LOWEST, simd.splat(most[r]), |most, x| {
-            simd.max(x, most)
-        });
-        let greatest = simd.greatest(lanes);
-        shrink[r] = most[r] - greatest;
-        most[r] = greatest;
+        let lanes = simd.fold(row, LOWEST, simd.splat(LOWEST), |most, x| simd.max(x, most));
+        page[r] = simd.greatest(lanes);
+        former[r] = most[r];
+        most[r] = greater(former[r], page[r]);
     }
-    let powers = exp2(simd, simd.load_first(&shrink));
-    simd.store_first(&mut shrink, powers);
+    let shares = Shares::new(simd, former, page);
     for r in 0..R {
         let row = &mut scores[r * stride..][..width];
-        let greatest = simd.splat(most[r]);
-        let lanes = &mut sums[r * MOST_LANES..][..S::LANES];
-        let mut sum = simd.mul(simd.load_first(lanes), simd.splat(shrink[r]));
+        let greatest = simd.splat(page[r]);
+        let mut sum = simd.zero();
         for scores in row.chunks_exact_mut(S::LANES) {
             // SAFETY: a chunk has LANES values.
             unsafe {
@@ -75,9 +125,9 @@ pub(super) fn weigh<S: Simd, const R: usize>(
                 sum = simd.add(sum, weights);
             }
         }
-        simd.store_first(lanes, sum);
+        let lanes = &mut sums[r * MOST_LANES..][..S::LANES];
+        let joined = shares.join(simd, r, simd.load_first(lanes), sum);
+        simd.store_first(lanes, joined);
     }
-    let mut factors = [0.0; R];
-    factors.copy_from_slice(&shrink[..R]);
-    factors
+    shares
 }
