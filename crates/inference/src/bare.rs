@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::decoder::DecoderConfig;
-use crate::engine::model::LanguageModel;
+use crate::engine::LanguageModel;
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 use crate::text_model::{Backend, TextModelOptions};

@@ -1,21 +1,25 @@
 //! A text model from a GGUF file, behind the crate's seam.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::decoder::{Decoder, DecoderConfig, KvCache};
 use crate::device::SelectedDevice;
-use crate::engine::model::{LanguageModel, Part};
-use crate::engine::{self, Engine, Job};
+use crate::engine::{Engine, EngineOptions, Job, LanguageModel, Part};
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
+use crate::grammar::{Guide, GuideFactory};
 use crate::kernel_decoder::{DecoderCache, KernelDecoder};
 use crate::prompt::PromptBuilder;
 use crate::threads;
 use crate::{
-    Error, GenerateRequest, Message, Result, TextModel, TextModelInfo, TextStream, sampling,
+    Error, GenerateRequest, Grammar, Message, Result, TextModel, TextModelInfo, TextStream,
+    sampling,
 };
+
+/// The most tokens that are told beside a chosen one.
+const MOST_LOGPROBS: usize = 100;
 
 /// How a text model is run. The default is the processor, with all its threads and the model's whole
 /// context.
@@ -29,6 +33,8 @@ pub struct TextModelOptions {
     /// Tokens that prompt and answer may have together; `None` takes what the model was trained
     /// for, which is also the most.
     pub context_length: Option<usize>,
+    /// How requests share the model.
+    pub engine: EngineOptions,
 }
 
 /// A text model that runs on a thread of its own. Dropping it stops the thread; unfinished streams
@@ -37,6 +43,8 @@ pub struct TextModelOptions {
 pub struct GgufTextModel {
     info: TextModelInfo,
     prompts: Arc<PromptBuilder>,
+    /// Made for the first request that needs it: it takes a moment and some memory.
+    guides: Mutex<Option<Arc<GuideFactory>>>,
     engine: Engine,
 }
 
@@ -61,17 +69,19 @@ impl GgufTextModel {
             context_length: context_length(options.context_length, config.context_length)?,
             device: options.device.name().to_owned(),
         };
-        let engine = Backend::load(name, &file, options)?.start(name, &prompts, options.threads)?;
+        let backend = Backend::load(name, &file, options)?;
+        let engine = backend.start(&info, &prompts, options)?;
         tracing::info!(model = name, device = info.device, elapsed = ?started.elapsed(), "loaded");
         Ok(Self {
             info,
             prompts,
+            guides: Mutex::default(),
             engine,
         })
     }
 
     fn check(&self, request: &GenerateRequest) -> Result<()> {
-        sampling::check(&request.sampling)?;
+        sampling::check(&request.sampling, self.prompts.tokenizer().len())?;
         if request.max_tokens == 0 {
             return Err(invalid("max_tokens", "0", "1 or more"));
         }
@@ -82,7 +92,26 @@ impl GgufTextModel {
                 "strings of at least one character",
             ));
         }
+        if let Some(count) = request.top_logprobs
+            && count > MOST_LOGPROBS
+        {
+            return Err(invalid("top_logprobs", count, "at most 100"));
+        }
         Ok(())
+    }
+
+    /// What keeps an answer in its shape.
+    fn guide(&self, grammar: &Grammar) -> Result<Guide> {
+        let mut guides = self.guides.lock().unwrap_or_else(PoisonError::into_inner);
+        let factory = match &*guides {
+            Some(factory) => Arc::clone(factory),
+            None => {
+                let factory = GuideFactory::new(self.prompts.tokenizer())?;
+                Arc::clone(guides.insert(Arc::new(factory)))
+            }
+        };
+        drop(guides);
+        factory.compile(grammar)
     }
 
     fn check_fits(&self, prompt_tokens: usize, max_tokens: usize) -> Result<()> {
@@ -112,16 +141,25 @@ impl TextModel for GgufTextModel {
         self.check(&request)?;
         let prompt = self.prompts.tokens(&request.messages)?;
         self.check_fits(prompt.len(), request.max_tokens)?;
+        let guide = request.grammar.as_ref();
+        let guide = guide.map(|grammar| self.guide(grammar)).transpose()?;
         let (events, receiver) = async_channel::unbounded();
         self.engine.submit(Job {
             prompt,
             sampling: request.sampling,
             max_tokens: request.max_tokens,
             stop: request.stop,
+            stop_tokens: request.stop_tokens,
+            guide,
+            top_logprobs: request.top_logprobs,
             events,
             submitted,
         })?;
         Ok(TextStream::new(receiver))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.engine.memory_bytes()
     }
 }
 
@@ -160,14 +198,18 @@ impl Backend {
     /// Starts the engine that owns the model.
     fn start(
         self,
-        name: &str,
+        info: &TextModelInfo,
         prompts: &Arc<PromptBuilder>,
-        threads: Option<usize>,
+        options: &TextModelOptions,
     ) -> Result<Engine> {
+        let (name, context, engine) = (&info.model, info.context_length, &options.engine);
+        let prompts = Arc::clone(prompts);
         match self {
             // Its threads are a team of their own.
-            Self::Kernels(decoder) => Engine::start(name, *decoder, Arc::clone(prompts), None),
-            Self::Candle(decoder) => Engine::start(name, *decoder, Arc::clone(prompts), threads),
+            Self::Kernels(decoder) => Engine::start(name, *decoder, prompts, None, context, engine),
+            Self::Candle(decoder) => {
+                Engine::start(name, *decoder, prompts, options.threads, context, engine)
+            }
         }
     }
 }
@@ -200,22 +242,6 @@ impl LanguageModel for Decoder {
     }
 }
 
-impl engine::LanguageModel for Decoder {
-    type Cache = KvCache;
-
-    fn new_cache(&self, tokens: usize) -> KvCache {
-        Decoder::new_cache(self, tokens)
-    }
-
-    fn read(&self, tokens: &[u32], cache: &mut KvCache) -> Result<(), ComputeError> {
-        self.step_one(tokens, cache, 0).map(drop)
-    }
-
-    fn forward(&self, tokens: &[u32], cache: &mut KvCache) -> Result<Vec<f32>, ComputeError> {
-        self.step_one(tokens, cache, 1)
-    }
-}
-
 impl LanguageModel for KernelDecoder {
     type Cache = DecoderCache;
 
@@ -241,22 +267,6 @@ impl LanguageModel for KernelDecoder {
 
     fn weight_bytes(&self) -> usize {
         KernelDecoder::weight_bytes(self)
-    }
-}
-
-impl engine::LanguageModel for KernelDecoder {
-    type Cache = DecoderCache;
-
-    fn new_cache(&self, tokens: usize) -> DecoderCache {
-        KernelDecoder::new_cache(self, tokens)
-    }
-
-    fn read(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<(), ComputeError> {
-        self.step_one(tokens, cache, 0).map(drop)
-    }
-
-    fn forward(&self, tokens: &[u32], cache: &mut DecoderCache) -> Result<Vec<f32>, ComputeError> {
-        self.step_one(tokens, cache, 1)
     }
 }
 

@@ -10,7 +10,7 @@ mod models;
 
 use longtrainer_inference::{
     BertEmbedder, Embedder, EmbedderOptions, FinishReason, GenerateRequest, GgufTextModel, Message,
-    Precision, Role, Sampling, StreamItem, TextModel, TextModelOptions,
+    Precision, Role, StreamItem, TextModel, TextModelOptions,
 };
 use serde::Deserialize;
 

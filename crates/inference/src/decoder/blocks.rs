@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::engine::model::{BLOCK_TOKENS, TokenCache};
+use crate::engine::{BLOCK_TOKENS, TokenCache};
 use crate::error::ComputeError;
 
 use super::cache::KvCache;

@@ -9,7 +9,7 @@ use longtrainer_kernels::Team;
 use serde::Deserialize;
 
 use super::*;
-use crate::engine::model::LanguageModel as _;
+use crate::engine::LanguageModel as _;
 use crate::kernel_decoder::KernelDecoder;
 use crate::tiny::TinyModel;
 

@@ -23,7 +23,7 @@ use candle_core::{Device, Tensor};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::Result;
-use crate::engine::model::{BLOCK_TOKENS, Part};
+use crate::engine::{BLOCK_TOKENS, Part};
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 

@@ -7,7 +7,7 @@ use longtrainer_kernels::Team;
 
 use super::family_tests::long_model;
 use super::*;
-use crate::engine::model::{LanguageModel, TokenCache};
+use crate::engine::{LanguageModel, TokenCache};
 use crate::kernel_decoder::KernelDecoder;
 use crate::tiny::TinyModel;
 

@@ -79,6 +79,12 @@ impl Bert {
         self.config.pad_token_id
     }
 
+    /// Memory of the weights, on whichever device they are.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let tables = bytes(&self.words) + bytes(&self.positions);
+        tables + self.norm.bytes() + self.layers.iter().map(Layer::bytes).sum::<usize>()
+    }
+
     /// (texts, tokens) -> (texts, tokens, hidden). `padding` says which places of each text are
     /// none.
     pub(super) fn forward(
@@ -99,6 +105,11 @@ impl Bert {
         }
         Ok(states)
     }
+}
+
+/// Memory of a tensor.
+fn bytes(tensor: &Tensor) -> usize {
+    tensor.elem_count() * tensor.dtype().size_in_bytes()
 }
 
 /// Rows from the first position on, with the row of token type 0 added.
@@ -152,6 +163,17 @@ impl Layer {
             output: Linear::load(weights, &[name("output.dense")], inner, hidden)?,
             output_norm: LayerNorm::load(config, weights, &name("output.LayerNorm"))?,
         })
+    }
+
+    fn bytes(&self) -> usize {
+        let maps = [
+            &self.query_key_value,
+            &self.attention_output,
+            &self.intermediate,
+            &self.output,
+        ];
+        let maps: usize = maps.into_iter().map(Linear::bytes).sum();
+        maps + self.attention_norm.bytes() + self.output_norm.bytes()
     }
 
     fn forward(
@@ -221,6 +243,10 @@ impl Linear {
         joined.map_err(|error| weights.bad(&names.join(", "), error.to_string()))
     }
 
+    fn bytes(&self) -> usize {
+        bytes(&self.matrix) + bytes(&self.bias)
+    }
+
     fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let inputs = input.dim(D::Minus1)?;
         let mut shape = input.dims().to_vec();
@@ -239,6 +265,10 @@ impl LayerNorm {
             shift: weights.take(&format!("{name}.bias"), &[config.hidden_size])?,
             epsilon: config.layer_norm_eps as f32,
         })
+    }
+
+    fn bytes(&self) -> usize {
+        bytes(&self.scale) + bytes(&self.shift)
     }
 
     fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {

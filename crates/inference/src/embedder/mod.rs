@@ -137,6 +137,14 @@ impl Embedder for BertEmbedder {
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
         self.embed_tokens(self.tokenize(texts)?)
     }
+
+    /// Weights and kept buffers; the tokenizer's tables are not counted.
+    fn memory_bytes(&self) -> usize {
+        match &self.backend {
+            Backend::Kernels(bert) => bert.memory_bytes(),
+            Backend::Candle(bert) => bert.bert.memory_bytes(),
+        }
+    }
 }
 
 impl Backend {

@@ -422,3 +422,22 @@ fn a_tokenizer_with_more_words_than_the_model_is_an_error() {
     folder.save_tensors();
     assert!(matches!(folder.load(), Err(Error::BadModel { .. })));
 }
+
+#[test]
+fn memory_is_that_of_the_weights_and_of_kept_buffers() {
+    let folder = Folder::new();
+    let values: usize = folder.tensors.values().map(Tensor::elem_count).sum();
+    // The two rows of token types are added to the positions, and then not kept.
+    let weights = (values - 2 * HIDDEN) * size_of::<f32>();
+    assert_eq!(folder.candle().bert.memory_bytes(), weights);
+
+    let embedder = folder.load().unwrap();
+    let loaded = embedder.memory_bytes();
+    // Our matrices are packed in tiles of whole rows, which are more than these have.
+    assert!((weights..3 * weights).contains(&loaded), "{loaded}");
+    embedder.embed(&["a b c"]).unwrap();
+    let used = embedder.memory_bytes();
+    assert!(used > loaded, "{used} {loaded}");
+    embedder.embed(&["a b c"]).unwrap();
+    assert_eq!(embedder.memory_bytes(), used);
+}

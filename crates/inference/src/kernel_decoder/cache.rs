@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longtrainer_kernels::{KeyValueCache, PagePool, SharedPage};
 
-use crate::engine::model::TokenCache;
+use crate::engine::TokenCache;
 use crate::error::ComputeError;
 
 /// The cache of one request.

@@ -30,7 +30,7 @@ use longtrainer_kernels::{CacheShape, PagePool, Team};
 
 use crate::Result;
 use crate::decoder::{DecoderConfig, Rotary, Weights, kernel_format};
-use crate::engine::model::Part;
+use crate::engine::Part;
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 use crate::rows::try_rows;

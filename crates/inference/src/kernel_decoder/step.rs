@@ -3,7 +3,7 @@
 use longtrainer_kernels::{CacheStep, RotaryLayout, Rows, Sequence};
 
 use crate::decoder::{AngleTable, AngleTables, Rotary, Span};
-use crate::engine::model::Part;
+use crate::engine::Part;
 use crate::error::ComputeError;
 
 use super::cache::DecoderCache;

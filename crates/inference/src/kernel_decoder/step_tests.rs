@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::wide_tests::wide;
 use super::*;
-use crate::engine::model::{BLOCK_TOKENS, LanguageModel, TokenCache};
+use crate::engine::{BLOCK_TOKENS, LanguageModel, TokenCache};
 use crate::tiny::TinyModel;
 
 /// More than two blocks.

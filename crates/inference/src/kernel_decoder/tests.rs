@@ -8,7 +8,7 @@ use longtrainer_kernels::{BlockFormat, QuantisedMatrix};
 use super::*;
 use crate::Error;
 use crate::decoder::Decoder;
-use crate::engine::model::LanguageModel as _;
+use crate::engine::LanguageModel as _;
 use crate::tiny::{self, TinyModel};
 
 const TOKENS: [u32; 9] = [258, 72, 101, 3, 256, 257, 200, 72, 259];

@@ -7,7 +7,7 @@ use candle_core::quantized::gguf_file::Value;
 
 use super::*;
 use crate::decoder::Decoder;
-use crate::engine::model::LanguageModel as _;
+use crate::engine::LanguageModel as _;
 use crate::tiny::TinyModel;
 
 const WIDTH: usize = 256;

@@ -8,21 +8,25 @@
 
 mod bpe;
 mod bytes;
+mod encoder;
 mod pre_tokenizer;
 mod special;
 mod spm;
 mod vocabulary;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use crate::Result;
 use crate::gguf::GgufFile;
-use crate::{Error, Result};
 
 use bpe::Bpe;
-use special::{Piece, SpecialTokens};
+use encoder::Algorithm;
+use special::SpecialTokens;
 use spm::Spm;
 use vocabulary::Vocabulary;
+
+pub(crate) use encoder::TextEncoder;
 
 /// Whether the text of a control token in a text becomes that token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,19 +37,11 @@ pub(crate) enum ControlTokens {
     Plain,
 }
 
-#[derive(Debug)]
-enum Algorithm {
-    Bpe(Bpe),
-    Spm(Spm),
-}
-
 /// Turns text into tokens and tokens into bytes.
 #[derive(Debug)]
 pub(crate) struct GgufTokenizer {
-    model: String,
     vocabulary: Vocabulary,
-    special: SpecialTokens,
-    algorithm: Algorithm,
+    encoder: Arc<TextEncoder>,
     bytes: Vec<Vec<u8>>,
     end_tokens: HashSet<u32>,
 }
@@ -68,54 +64,27 @@ impl GgufTokenizer {
         };
         let is_phi3 = kind == "llama" && file.string("general.architecture")? == Some("phi3");
         Ok(Self {
-            model: model.to_owned(),
-            special: SpecialTokens::new(&vocabulary, is_phi3),
+            encoder: Arc::new(TextEncoder {
+                model: model.to_owned(),
+                special: SpecialTokens::new(&vocabulary, is_phi3),
+                algorithm,
+            }),
             bytes: vocabulary.token_bytes(spell),
             end_tokens: vocabulary.end_tokens(),
             vocabulary,
-            algorithm,
         })
     }
 
     /// Tokens of a rendered chat: control tokens are read where no `mark` is inside them, then the
     /// marks are taken out.
     pub(crate) fn encode_marked(&self, text: &str, mark: char) -> Result<Vec<u32>> {
-        self.encode_pieces(self.special.split(text, ControlTokens::Read), Some(mark))
+        self.encoder.encode(text, ControlTokens::Read, Some(mark))
     }
 
     /// Tokens of a text, without a beginning-of-text token.
     #[cfg(test)]
     pub(crate) fn encode(&self, text: &str, control: ControlTokens) -> Result<Vec<u32>> {
-        self.encode_pieces(self.special.split(text, control), None)
-    }
-
-    fn encode_pieces(&self, pieces: Vec<Piece<'_>>, mark: Option<char>) -> Result<Vec<u32>> {
-        let mut tokens = Vec::new();
-        let mut after_special = true;
-        for piece in pieces {
-            match piece {
-                Piece::Token(token) => tokens.push(token),
-                Piece::Text(text) => {
-                    let text = without(text, mark);
-                    self.encode_piece(&text, after_special, &mut tokens)?;
-                }
-            }
-            after_special = matches!(piece, Piece::Token(_));
-        }
-        Ok(tokens)
-    }
-
-    fn encode_piece(&self, text: &str, after_special: bool, tokens: &mut Vec<u32>) -> Result<()> {
-        match &self.algorithm {
-            Algorithm::Bpe(bpe) => bpe.encode(text, tokens).map_err(|source| Error::Tokenizer {
-                model: self.model.clone(),
-                source,
-            }),
-            Algorithm::Spm(spm) => {
-                spm.encode(text, after_special, tokens);
-                Ok(())
-            }
-        }
+        self.encoder.encode(text, control, None)
     }
 
     /// Bytes that a token adds to an answer; none for control tokens and ids that do not exist.
@@ -128,9 +97,24 @@ impl GgufTokenizer {
         self.end_tokens.contains(&token)
     }
 
+    /// Tokens that end an answer.
+    pub(crate) fn end_tokens(&self) -> impl Iterator<Item = u32> {
+        self.end_tokens.iter().copied()
+    }
+
+    /// Text of a token as the file spells it; none for ids that do not exist.
+    pub(crate) fn token_text(&self, token: u32) -> &str {
+        self.vocabulary.text_or_empty(Some(token))
+    }
+
+    /// What turns text into tokens.
+    pub(crate) fn encoder(&self) -> Arc<TextEncoder> {
+        Arc::clone(&self.encoder)
+    }
+
     /// Texts of the control tokens, which a person's text must not be able to spell.
     pub(crate) fn control_texts(&self) -> impl Iterator<Item = &str> {
-        self.special.control_texts()
+        self.encoder.special.control_texts()
     }
 
     /// The token to put first, where the model was trained with one.
@@ -159,13 +143,6 @@ impl GgufTokenizer {
     /// How many tokens there are.
     pub(crate) fn len(&self) -> usize {
         self.vocabulary.tokens.len()
-    }
-}
-
-fn without(text: &str, mark: Option<char>) -> Cow<'_, str> {
-    match mark {
-        Some(mark) if text.contains(mark) => text.replace(mark, "").into(),
-        _ => text.into(),
     }
 }
 

@@ -6,6 +6,7 @@ use candle_core::quantized::gguf_file::Value;
 use serde::Deserialize;
 
 use super::*;
+use crate::Error;
 use crate::test_models;
 use crate::tiny::{self, TinyModel};
 

@@ -33,7 +33,7 @@ impl<'bench> TextBench<'bench> {
         let options = TextModelOptions {
             device: bench.device.clone(),
             threads: Some(bench.threads()),
-            context_length: None,
+            ..TextModelOptions::default()
         };
         let model = bench.bounded(|| BareTextModel::load(name, file, &options))?;
         Ok(Self {

@@ -67,6 +67,18 @@ impl Layer {
         })
     }
 
+    /// Memory of the weights.
+    pub(super) fn bytes(&self) -> usize {
+        let maps = [
+            &self.query_key_value,
+            &self.attention_output,
+            &self.intermediate,
+            &self.output,
+        ];
+        let maps: usize = maps.into_iter().map(Linear::bytes).sum();
+        maps + self.attention_norm.bytes() + self.output_norm.bytes()
+    }
+
     /// From states to states, in place.
     pub(super) fn forward(
         &self,

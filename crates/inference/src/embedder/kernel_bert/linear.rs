@@ -56,6 +56,11 @@ impl Linear {
         map_rows(&self.maps, team, input, rows, out)
     }
 
+    /// Memory of the weights, and of a bias for each output.
+    pub(super) fn bytes(&self) -> usize {
+        self.maps.bytes() + self.maps.rows() * size_of::<f32>()
+    }
+
     /// Outputs.
     pub(super) fn outputs(&self) -> usize {
         self.maps.rows()

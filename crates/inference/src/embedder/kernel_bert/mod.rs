@@ -78,6 +78,15 @@ impl KernelBert {
         self.hidden
     }
 
+    /// Memory of the weights, and of the buffers that are kept between texts.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let tables = size_of_val(&*self.words) + size_of_val(&*self.positions);
+        let layers: usize = self.layers.iter().map(Layer::bytes).sum();
+        let kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = kept.iter().map(Scratch::bytes).sum();
+        tables + self.norm.bytes() + layers + kept
+    }
+
     /// The vector of each text, of unit length.
     pub(super) fn embed(&self, texts: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, ComputeError> {
         let mut order: Vec<usize> = (0..texts.len()).collect();

@@ -27,6 +27,11 @@ impl LayerNorm {
         })
     }
 
+    /// Memory of the weights.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.scale) + size_of_val(&*self.shift)
+    }
+
     /// Norms each state.
     pub(super) fn forward(&self, team: &Team, states: &mut [f32]) -> Result<(), ComputeError> {
         try_rows(team, states, self.scale.len(), |_, states| {

@@ -16,3 +16,12 @@ pub(super) struct Scratch {
     /// Rounded inputs of a product.
     pub(super) rows: QuantisedRows,
 }
+
+impl Scratch {
+    /// Memory of the rows in f32, which is most of it.
+    pub(super) fn bytes(&self) -> usize {
+        let rows = [&self.states, &self.joined, &self.mixed, &self.out];
+        let values: usize = rows.into_iter().map(Vec::capacity).sum();
+        values * size_of::<f32>()
+    }
+}

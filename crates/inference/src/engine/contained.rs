@@ -1,0 +1,113 @@
+//! Steps whose failures stay with the request that caused them.
+//!
+//! A batch that fails or panics is taken back and done again request by request: only those that
+//! fail alone have failed.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::model::{LanguageModel, Part, TokenCache};
+use crate::Error;
+use crate::error::ComputeError;
+
+/// What a request gets from a step: its rows of logits, one after the other.
+pub(super) type Logits = Result<Vec<f32>, Error>;
+
+/// One step; an outcome for each part.
+pub(super) fn step<M: LanguageModel>(
+    name: &str,
+    model: &M,
+    mut parts: Vec<Part<'_, M::Cache>>,
+) -> Vec<Logits> {
+    let before: Vec<usize> = parts.iter().map(|part| part.cache.len()).collect();
+    match attempt(name, model, &mut parts) {
+        Ok(logits) => deal(logits, &parts).into_iter().map(Ok).collect(),
+        Err(error) => {
+            for (part, length) in parts.iter_mut().zip(&before) {
+                part.cache.truncate(*length);
+            }
+            match parts.len() {
+                1 => vec![Err(error)],
+                _ => one_by_one(name, model, parts, &before),
+            }
+        }
+    }
+}
+
+fn one_by_one<M: LanguageModel>(
+    name: &str,
+    model: &M,
+    parts: Vec<Part<'_, M::Cache>>,
+    before: &[usize],
+) -> Vec<Logits> {
+    let alone = parts.into_iter().zip(before).map(|(part, length)| {
+        let mut part = [part];
+        let outcome = attempt(name, model, &mut part);
+        if outcome.is_err() {
+            part[0].cache.truncate(*length);
+        }
+        outcome
+    });
+    alone.collect()
+}
+
+fn attempt<M: LanguageModel>(
+    name: &str,
+    model: &M,
+    parts: &mut [Part<'_, M::Cache>],
+) -> Result<Vec<f32>, Error> {
+    contained(name, || {
+        let outcome = model.step(parts);
+        outcome.map_err(|source| failed(name, source))
+    })
+}
+
+/// What `work` gives, or the error that its panic is.
+pub(super) fn contained<V>(
+    name: &str,
+    work: impl FnOnce() -> Result<V, Error>,
+) -> Result<V, Error> {
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    outcome.unwrap_or_else(|panic| {
+        Err(Error::Panicked {
+            model: name.to_owned(),
+            message: panic_message(panic.as_ref()),
+        })
+    })
+}
+
+/// Cuts up the rows of a step, part by part.
+fn deal<C>(logits: Vec<f32>, parts: &[Part<'_, C>]) -> Vec<Vec<f32>> {
+    let rows: usize = parts.iter().map(|part| part.logits).sum();
+    if parts.len() == 1 || rows == 0 {
+        return std::iter::once(logits)
+            .chain(std::iter::repeat_with(Vec::new))
+            .take(parts.len())
+            .collect();
+    }
+    let width = logits.len() / rows;
+    let mut rest = logits.as_slice();
+    let mut dealt = Vec::with_capacity(parts.len());
+    for part in parts {
+        let (own, after) = rest.split_at(part.logits * width);
+        dealt.push(own.to_vec());
+        rest = after;
+    }
+    dealt
+}
+
+/// The error of a computation.
+pub(super) fn failed(name: &str, source: ComputeError) -> Error {
+    Error::Compute {
+        model: name.to_owned(),
+        source,
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let literal = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let formatted = || panic.downcast_ref::<String>().cloned();
+    literal
+        .or_else(formatted)
+        .unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,115 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Whatever is chosen, the text is JSON that another reader of schemas finds valid.
+#[test]
+fn random_walks_are_valid_for_random_schemas() {
+    for seed in 0..200 {
+        let mut random = SchemaMaker::new(seed);
+        let schema = random.schema();
+        let grammar = Grammar::JsonSchema(schema.clone());
+        for _ in 0..2 {
+            let text = walk(&grammar, &mut random);
+            if let Err(problem) = validate_json(&schema, &text) {
+                panic!("{problem} in {text} of {schema}");
+            }
+        }
+    }
+}
+
+#[test]
+fn white_space_is_a_space_after_commas_and_colons() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"a": {"type": "array", "items": {"const": 1}, "minItems": 2, "maxItems": 2}, "b": {"const": "x"}},
+        "required": ["a", "b"],
+        "additionalProperties": false,
+    });
+    let mut random = SchemaMaker::new(1);
+    let text = walk(&Grammar::JsonSchema(schema.clone()), &mut random);
+    assert_eq!(text, r#"{"a": [1, 1], "b": "x"}"#);
+    let mut compact = schema;
+    compact["x-guidance"] = json!({"item_separator": ",", "key_separator": ":"});
+    let text = walk(&Grammar::JsonSchema(compact), &mut random);
+    assert_eq!(text, r#"{"a":[1,1],"b":"x"}"#);
+}
+
+/// What must come is known beforehand, as the tokenizer cuts it, and asking changes nothing.
+#[test]
+fn forced_tokens_are_those_of_the_tokenizer() {
+    let schema = json!({"const": {"hello": true, "other": null}});
+    let grammar = Grammar::JsonSchema(schema);
+    let mut guide = factory().compile(&grammar).unwrap();
+    let forced = guide.forced();
+    assert_eq!(guide.forced(), forced);
+    let expected = tokenizer()
+        .encoder()
+        .encode_part(r#"{"hello": true, "other": null}"#);
+    let expected = expected.unwrap();
+    assert!(
+        forced.len() > expected.len() / 2,
+        "{forced:?} of {expected:?}"
+    );
+    assert_eq!(forced, expected[..forced.len()]);
+    for token in &forced {
+        assert_eq!(guide.mask().unwrap().tokens().collect::<Vec<_>>(), [*token]);
+        guide.accept(*token).unwrap();
+    }
+}
+
+#[test]
+fn a_token_outside_the_mask_is_an_error_and_stays_one() {
+    let grammar = Grammar::JsonSchema(json!({"type": "boolean"}));
+    let mut guide = factory().compile(&grammar).unwrap();
+    assert!(!guide.mask().unwrap().allows(u32::from(b'x')));
+    assert!(matches!(
+        guide.accept(u32::from(b'x')),
+        Err(Error::Grammar { .. })
+    ));
+    assert!(matches!(guide.mask(), Err(Error::Grammar { .. })));
+    assert!(guide.forced().is_empty());
+}
+
+#[test]
+fn any_json_is_json() {
+    let mut random = SchemaMaker::new(3);
+    for schema in [json!(true), json!({}), json!({"type": "object"})] {
+        for _ in 0..10 {
+            let text = walk(&Grammar::JsonSchema(schema.clone()), &mut random);
+            // A number with a long exponent is JSON, but none that this reader holds.
+            match serde_json::from_str::<Value>(&text) {
+                Err(error) if !error.to_string().contains("number out of range") => {
+                    panic!("{error}: {text}")
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_that_are_not_of_their_schema_are_told_where() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer"}}}});
+    assert_eq!(
+        validate_json(&schema, r#"{"a": [1]}"#).unwrap(),
+        json!({"a": [1]})
+    );
+    match validate_json(&schema, r#"{"a": [1, "x"]}"#) {
+        Err(JsonProblem::NotAllowed { place, .. }) => assert_eq!(place, "/a/1"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        validate_json(&schema, "{"),
+        Err(JsonProblem::Syntax(_))
+    ));
+    let outside = json!({"$ref": "https://example.com/schema.json"});
+    assert!(matches!(
+        validate_json(&outside, "1"),
+        Err(JsonProblem::Schema { .. })
+    ));
+    assert!(matches!(
+        validate_json(&json!({"type": 1}), "1"),
+        Err(JsonProblem::Schema { .. })
+    ));
+}
