@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
-use longtrainer::{Chunking, Defaults, Sampling};
+use longtrainer::{Chunking, Defaults, KeepAlive, MemoryBudget, Sampling};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -24,12 +24,14 @@ pub(crate) struct Config {
     pub(crate) server: ServerSection,
 }
 
-/// Which models are used: registry names or paths.
+/// Which models are used, by registry names or paths, and how long they stay in memory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ModelsSection {
     pub(crate) text: Option<String>,
     pub(crate) embedding: Option<String>,
+    pub(crate) memory_budget: Option<MemoryBudget>,
+    pub(crate) keep_alive: Option<KeepAlive>,
 }
 
 /// How passages are found.
@@ -153,6 +155,7 @@ impl Config {
             models: ModelsSection {
                 text: defaults.text_model.clone(),
                 embedding: defaults.embedding_model.clone(),
+                ..ModelsSection::default()
             },
             retrieval: RetrievalSection {
                 num_k: Some(defaults.num_k),
@@ -198,8 +201,8 @@ const HEADER: &str = "\
 # Settings of longtrainer. Flags win over the environment, the environment over this file, this file
 # over the program's defaults; what a bot was given at its making wins over all of them.
 #
-# Keys that may be added: text and embedding in [models] (registry names or paths); top_k, top_p,
-# min_p and seed in [chat].
+# Keys that may be added: text and embedding in [models] (registry names or paths), memory_budget
+# (\"6GiB\") and keep_alive (\"10m\") there; top_k, top_p, min_p and seed in [chat].
 
 ";
 
@@ -232,6 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn memory_and_time_are_written_as_a_person_would() {
+        let text = "[models]\nmemory_budget = \"1.5 GiB\"\nkeep_alive = \"1h 30m\"\n";
+        let config = Config::parse(text, Path::new("x.toml")).unwrap();
+        let gib = 1 << 30;
+        let budget = Some(MemoryBudget::Bytes(gib + gib / 2));
+        assert_eq!(config.models.memory_budget, budget);
+        let keep_alive = KeepAlive::For(std::time::Duration::from_secs(5400));
+        assert_eq!(config.models.keep_alive, Some(keep_alive));
+        let again = config.to_text().unwrap();
+        assert_eq!(Config::parse(&again, Path::new("x.toml")).unwrap(), config);
+    }
+
+    #[test]
     fn an_empty_file_changes_nothing() {
         let config = Config::parse("", Path::new("x.toml")).unwrap();
         assert_eq!(config.to_defaults(), Defaults::default());
@@ -246,5 +262,10 @@ mod tests {
         assert!(reason("[chat]\n\ntemperature = \"hot\"").contains("line 3"));
         assert!(reason("[server]\nport = 70000").contains("line 2"));
         assert!(reason("[retrieval]\nnum_k = -1").contains("line 2"));
+        let budget = reason("[models]\nmemory_budget = \"0GiB\"");
+        for part in ["line 2", "memory_budget is \"0GiB\""] {
+            assert!(budget.contains(part), "{part}: {budget}");
+        }
+        assert!(reason("[models]\nkeep_alive = \"-1s\"").contains("keep_alive is"));
     }
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser};
-use longtrainer::{DeviceChoice, Sampling};
+use longtrainer::{DeviceChoice, KeepAlive, MemoryBudget, Sampling};
 
 use crate::commands::Command;
 use crate::exit::EXIT_CODES;
@@ -47,6 +47,25 @@ pub(crate) struct GlobalFlags {
         hide_env_values = true
     )]
     pub(crate) device: DeviceChoice,
+    /// Memory that all models may take together, as `6GiB`, or unlimited [default: unlimited]
+    #[arg(
+        long,
+        visible_alias = "memory",
+        global = true,
+        value_name = "SIZE",
+        env = "LONGTRAINER_MEMORY_BUDGET",
+        hide_env_values = true
+    )]
+    pub(crate) memory_budget: Option<MemoryBudget>,
+    /// How long a model stays in memory when nobody uses it, as `10m`, or forever [default: forever]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        env = "LONGTRAINER_KEEP_ALIVE",
+        hide_env_values = true
+    )]
+    pub(crate) keep_alive: Option<KeepAlive>,
     /// Settings file [default: `longtrainer.toml` in the data folder]
     #[arg(
         long,

@@ -41,6 +41,8 @@ impl Session {
             .registry(self.places.registry.clone())
             .device(self.places.device)
             .defaults(settings.defaults)
+            .memory_budget(settings.memory_budget)
+            .keep_alive(settings.keep_alive)
             .build()?;
         Ok(trainer)
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use longtrainer::models::RegistryOptions;
-use longtrainer::{Defaults, DeviceChoice};
+use longtrainer::{Defaults, DeviceChoice, KeepAlive, MemoryBudget};
 use longtrainer_server::DEFAULT_PORT;
 
 use crate::config::Config;
@@ -23,6 +23,9 @@ pub(crate) struct Places {
     config_is_named: bool,
     pub(crate) registry: RegistryOptions,
     pub(crate) device: DeviceChoice,
+    /// What the flags say of the memory of models; they win over the settings file.
+    memory_budget: Option<MemoryBudget>,
+    keep_alive: Option<KeepAlive>,
 }
 
 impl Places {
@@ -41,6 +44,8 @@ impl Places {
             config_is_named: flags.config.is_some(),
             registry: registry_options(flags),
             device: flags.device,
+            memory_budget: flags.memory_budget,
+            keep_alive: flags.keep_alive,
             data_dir,
         })
     }
@@ -58,6 +63,14 @@ impl Places {
         };
         Ok(Settings {
             defaults: config.to_defaults(),
+            memory_budget: self
+                .memory_budget
+                .or(config.models.memory_budget)
+                .unwrap_or_default(),
+            keep_alive: self
+                .keep_alive
+                .or(config.models.keep_alive)
+                .unwrap_or_default(),
             host: config.server.host.unwrap_or(DEFAULT_HOST),
             port: config.server.port.unwrap_or(DEFAULT_PORT),
         })
@@ -68,6 +81,8 @@ impl Places {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) defaults: Defaults,
+    pub(crate) memory_budget: MemoryBudget,
+    pub(crate) keep_alive: KeepAlive,
     pub(crate) host: IpAddr,
     pub(crate) port: u16,
 }

@@ -86,11 +86,12 @@ impl LongTrainer {
         self.build(bot_id, progress)
     }
 
-    /// Loads a bot's models and index, so that the first question does not wait for them.
+    /// Loads a bot's models and index, so that the first question does not wait for them. An
+    /// answer needs both models at once, so both must find room.
     pub fn load_bot(&self, bot_id: &BotId) -> Result<()> {
         let bot = self.bot(bot_id)?;
-        self.inner.embedder_of(&bot)?;
-        self.inner.text_model_of(&bot)?;
+        let _embedder = self.inner.embedder_of(&bot)?;
+        let _text_model = self.inner.text_model_of(&bot)?;
         let file = self.inner.data_dir.index(bot_id);
         self.inner
             .indexes
@@ -245,7 +246,7 @@ impl LongTrainer {
             bot.settings.embedding_model = Some(model.to_owned());
         }
         // A model that cannot be loaded must not cost the vectors that are there.
-        self.inner.embedder_of(&bot)?;
+        let _embedder = self.inner.embedder_of(&bot)?;
         self.clear_index(bot_id)?;
         self.inner
             .store

@@ -3,18 +3,19 @@
 //! Work is committed a batch of documents at a time, so that a build that is cut off goes on where
 //! it stopped, and only documents without chunks of the present splitting are touched.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use longtrainer_documents::Splitter;
-use longtrainer_inference::{Embedder, EmbedderInfo};
+use longtrainer_inference::EmbedderInfo;
 use longtrainer_store::{
     BotRecord, Chunking, DocumentRecord, IndexedDocument, NewChunk, VectorSpace,
 };
 
 use crate::error::{Error, Result};
 use crate::ids::BotId;
+use crate::model_pool::EmbedderLease;
 use crate::trainer::{Inner, LongTrainer};
 
 /// Chunks embedded in one call and, at least, committed together: enough for the embedder to sort
@@ -57,7 +58,7 @@ struct Build<'a> {
     bot_id: &'a BotId,
     chunking: Chunking,
     splitter: Splitter,
-    embedder: Arc<dyn Embedder>,
+    embedder: EmbedderLease,
     space: VectorSpace,
     waiting: Vec<SplitDocument>,
     waiting_pieces: usize,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use longtrainer_models::Role;
 
 use crate::bench::BenchError;
@@ -91,6 +92,43 @@ pub enum Error {
         /// What the model was for.
         role: Role,
     },
+    /// The memory that models may take together is not enough for one more.
+    #[error(
+        "the model {model:?} needs {} of memory, but all models together may take {}{}",
+        ByteSize(*needed), ByteSize(*budget), told(held)
+    )]
+    OutOfModelMemory {
+        /// The model that was to be loaded.
+        model: String,
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that all models may take together.
+        budget: u64,
+        /// The models that could not go to make room for it.
+        held: Vec<HeldModel>,
+    },
+    /// A model cannot be unloaded while somebody uses or loads it.
+    #[error("the model {name:?} is in use, so it cannot be unloaded")]
+    ModelInUse {
+        /// The model.
+        name: String,
+    },
+    /// A model that the program was given ready-made cannot be loaded again, so it stays.
+    #[error("the model {name:?} was given to this program as it is, so it cannot be unloaded")]
+    ModelPinned {
+        /// The model.
+        name: String,
+    },
+    /// A model was asked for something that it is not made for.
+    #[error("the model {name:?} is for the role {role}, not for {asked}")]
+    ModelRole {
+        /// The model.
+        name: String,
+        /// What it is for.
+        role: Role,
+        /// What it was asked for.
+        asked: Role,
+    },
     /// A picture was asked about, and no vision model is loaded.
     #[error("no vision model is loaded, so pictures cannot be looked at")]
     NoVisionModel,
@@ -103,6 +141,12 @@ pub enum Error {
     /// The system refused a thread to serve the answer.
     #[error("no thread could be started for the answer")]
     Thread {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system refused the thread that unloads models which nobody uses.
+    #[error("no thread could be started to unload models that are not used")]
+    KeepAliveThread {
         /// Why.
         source: std::io::Error,
     },
@@ -158,6 +202,25 @@ pub enum Error {
     Store(#[from] longtrainer_store::Error),
 }
 
+/// A model that is in use, is being loaded, or was given to the program as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldModel {
+    /// Registry name or path.
+    pub name: String,
+    /// Memory that it takes.
+    pub bytes: u64,
+}
+
+/// The models that hold memory, as a clause that ends a sentence.
+fn told(held: &[HeldModel]) -> String {
+    let each = |model: &HeldModel| format!("{:?} ({})", model.name, ByteSize(model.bytes));
+    let all: Vec<_> = held.iter().map(each).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!(", and these cannot be unloaded now: {}", all.join(", ")),
+    }
+}
+
 /// The few kinds of error that callers treat differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -183,13 +246,20 @@ impl Error {
             | Self::PromptTooLong { .. }
             | Self::PromptTemplate { .. }
             | Self::InvalidSetting { .. }
+            | Self::ModelRole { .. }
             | Self::NotSquad { .. }
             | Self::NoQuestions { .. }
             | Self::Documents(_) => ErrorKind::InvalidInput,
-            Self::NotBuilt { .. } | Self::ReindexNeeded { .. } => ErrorKind::Conflict,
-            Self::NoVisionModel | Self::NoDefaultModel { .. } => ErrorKind::Unavailable,
+            Self::NotBuilt { .. }
+            | Self::ReindexNeeded { .. }
+            | Self::ModelInUse { .. }
+            | Self::ModelPinned { .. } => ErrorKind::Conflict,
+            Self::NoVisionModel | Self::NoDefaultModel { .. } | Self::OutOfModelMemory { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::AnswerBrokeOff { .. }
             | Self::Thread { .. }
+            | Self::KeepAliveThread { .. }
             | Self::Io { .. }
             | Self::TrainingFile { .. }
             | Self::Index(_) => ErrorKind::Internal,

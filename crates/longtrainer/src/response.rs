@@ -22,6 +22,7 @@ use longtrainer_store::{Order, SourceRecord, TurnRecord, TurnStatus, UploadedFil
 use crate::conversation::{Budget, Conversation, HistoryUse, is_remembered, with_files};
 use crate::error::{Error, Result};
 use crate::ids::{BotId, ChatId};
+use crate::model_pool::TextModelLease;
 use crate::prompt::PromptTemplate;
 use crate::question;
 use crate::retrieval::RetrievedDocument;
@@ -203,6 +204,7 @@ impl LongTrainer {
             sources,
             history,
             stream,
+            _model: model,
         })
     }
 }
@@ -241,6 +243,8 @@ struct PreparedTurn {
     sources: Vec<RetrievedDocument>,
     history: HistoryUse,
     stream: TextStream,
+    /// Keeps the model loaded until the stream has ended.
+    _model: TextModelLease,
 }
 
 /// How the model's stream ended.

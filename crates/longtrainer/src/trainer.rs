@@ -11,7 +11,7 @@ use longtrainer_store::{BotRecord, RedbStore, Store};
 use crate::bot_indexes::BotIndexes;
 use crate::error::Result;
 use crate::ids::BotId;
-use crate::model_pool::ModelPool;
+use crate::model_pool::{EmbedderLease, KeepAlive, MemoryBudget, ModelPool, TextModelLease};
 use crate::settings::{DataDir, Defaults};
 
 /// Bots, their documents, and chats about them.
@@ -56,6 +56,8 @@ pub struct Builder {
     registry: RegistryOptions,
     device: DeviceChoice,
     defaults: Defaults,
+    memory_budget: MemoryBudget,
+    keep_alive: KeepAlive,
     embedders: Vec<Arc<dyn Embedder>>,
     text_models: Vec<Arc<dyn TextModel>>,
 }
@@ -80,14 +82,29 @@ impl Builder {
         self
     }
 
-    /// Uses a ready embedder wherever its name is asked for, and by default.
+    /// How much memory all models may take together. For one more, those go that nobody uses, the
+    /// longest unused first; if that is not enough it is not loaded, and who asked for it gets
+    /// [`Error::OutOfModelMemory`](crate::Error::OutOfModelMemory). The default is no limit.
+    pub fn memory_budget(mut self, budget: MemoryBudget) -> Self {
+        self.memory_budget = budget;
+        self
+    }
+
+    /// How long a model stays in memory when nobody uses it. The default is for ever.
+    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// Uses a ready embedder wherever its name is asked for, and by default. It is never unloaded.
     pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
         self.defaults.embedding_model = Some(embedder.info().model.clone());
         self.embedders.push(embedder);
         self
     }
 
-    /// Uses a ready text model wherever its name is asked for, and by default.
+    /// Uses a ready text model wherever its name is asked for, and by default. It is never
+    /// unloaded.
     pub fn text_model(mut self, model: Arc<dyn TextModel>) -> Self {
         self.defaults.text_model = Some(model.info().model.clone());
         self.text_models.push(model);
@@ -97,10 +114,12 @@ impl Builder {
     /// Opens the data directory, making it if it is not there.
     pub fn build(self) -> Result<LongTrainer> {
         self.defaults.check()?;
+        self.memory_budget.check()?;
         report_instruction_set();
         let data_dir = DataDir::create(self.data_dir)?;
         let store = RedbStore::open(&data_dir.store())?;
-        let models = ModelPool::new(Registry::open(self.registry)?, self.device);
+        let registry = Registry::open(self.registry)?;
+        let models = ModelPool::new(registry, self.device, self.memory_budget, self.keep_alive)?;
         self.embedders
             .into_iter()
             .for_each(|embedder| models.add_embedder(embedder));
@@ -138,6 +157,8 @@ impl LongTrainer {
             registry: RegistryOptions::default(),
             device: DeviceChoice::default(),
             defaults: Defaults::default(),
+            memory_budget: MemoryBudget::default(),
+            keep_alive: KeepAlive::default(),
             embedders: Vec::new(),
             text_models: Vec::new(),
         }
@@ -167,7 +188,7 @@ impl LongTrainer {
 
 impl Inner {
     /// The text model a bot answers with.
-    pub(crate) fn text_model_of(&self, bot: &BotRecord) -> Result<Arc<dyn TextModel>> {
+    pub(crate) fn text_model_of(&self, bot: &BotRecord) -> Result<TextModelLease> {
         self.models.text_model(&self.text_model_name(bot)?)
     }
 
@@ -181,7 +202,7 @@ impl Inner {
     }
 
     /// The model that embeds a bot's documents and questions.
-    pub(crate) fn embedder_of(&self, bot: &BotRecord) -> Result<Arc<dyn Embedder>> {
+    pub(crate) fn embedder_of(&self, bot: &BotRecord) -> Result<EmbedderLease> {
         self.models.embedder(&self.embedding_model_name(bot)?)
     }
 
@@ -195,7 +216,7 @@ impl Inner {
     }
 
     /// The model that embeds where no bot is concerned.
-    pub(crate) fn default_embedder(&self) -> Result<Arc<dyn Embedder>> {
+    pub(crate) fn default_embedder(&self) -> Result<EmbedderLease> {
         let chosen = self.defaults.embedding_model.as_ref();
         self.models
             .embedder(&self.name_or_default(chosen, Role::Embedding)?)

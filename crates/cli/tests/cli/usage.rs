@@ -54,6 +54,22 @@ fn a_wrong_command_line_is_a_usage_error() {
         .run(&["bot", "list", "--device", "gpu"])
         .expect(2, &["gpu"]);
     world
+        .run(&["bot", "list", "--memory", "0GiB"])
+        .expect(2, &["memory_budget is \"0GiB\""]);
+    world
+        .run(&["bot", "list", "--keep-alive", "soon"])
+        .expect(2, &["keep_alive is \"soon\""]);
+    world
+        .run(&[
+            "bot",
+            "list",
+            "--memory-budget",
+            "6GiB",
+            "--keep-alive",
+            "10m",
+        ])
+        .expect(0, &[]);
+    world
         .run(&["ask", NO_BOT, "why?", "--temperature", "hot"])
         .expect(2, &["temperature"]);
     world

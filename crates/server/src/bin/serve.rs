@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{ArgAction, Parser};
 use longtrainer::models::RegistryOptions;
-use longtrainer::{Defaults, DeviceChoice, LongTrainer};
+use longtrainer::{Defaults, DeviceChoice, KeepAlive, LongTrainer, MemoryBudget};
 use longtrainer_server::{DEFAULT_PORT, Server, ServerOptions};
 use tracing::level_filters::LevelFilter;
 
@@ -53,6 +53,23 @@ struct Flags {
         hide_env_values = true
     )]
     device: DeviceChoice,
+    /// Memory that all models may take together, as `6GiB`, or unlimited [default: unlimited]
+    #[arg(
+        long,
+        visible_alias = "memory",
+        value_name = "SIZE",
+        env = "LONGTRAINER_MEMORY_BUDGET",
+        hide_env_values = true
+    )]
+    memory_budget: Option<MemoryBudget>,
+    /// How long a model stays in memory when nobody uses it, as `10m`, or forever [default: forever]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "LONGTRAINER_KEEP_ALIVE",
+        hide_env_values = true
+    )]
+    keep_alive: Option<KeepAlive>,
     /// Let documents/path read files in this directory; may be given several times
     #[arg(long = "allow-dir", value_name = "DIR")]
     allow_dirs: Vec<PathBuf>,
@@ -122,6 +139,8 @@ fn open(flags: Flags) -> anyhow::Result<LongTrainer> {
         .registry(registry)
         .device(flags.device)
         .defaults(defaults)
+        .memory_budget(flags.memory_budget.unwrap_or_default())
+        .keep_alive(flags.keep_alive.unwrap_or_default())
         .build()
         .with_context(|| format!("cannot open the data folder {}", data_dir.display()))
 }

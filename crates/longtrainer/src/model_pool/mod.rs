@@ -1,0 +1,236 @@
+//! The models in memory: found by name, loaded when first needed, shared by every bot that uses
+//! them, and gone when their memory or their time is up.
+//!
+//! A model is named as in the registry or by its path. The pool never fetches: a missing model is
+//! an error that says where it was looked for, so that nothing is downloaded behind anyone's back.
+//! What stays in memory is decided by the [`residency`], for models of all roles together.
+
+mod keep_alive;
+mod key;
+mod lease;
+mod memory_budget;
+mod model;
+mod reaper;
+mod residency;
+mod slot;
+mod table;
+mod transit;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use longtrainer_inference::{
+    BertEmbedder, DeviceChoice, Embedder, EmbedderOptions, GgufTextModel, SelectedDevice,
+    TextModel, TextModelOptions, select_device,
+};
+use longtrainer_models::{LocalModel, Registry, Role};
+
+use crate::error::{Error, Result};
+use crate::loaded_models::LoadedModel;
+
+pub use keep_alive::KeepAlive;
+use key::ModelKey;
+use lease::Lease;
+pub use memory_budget::MemoryBudget;
+use model::Model;
+use residency::{Found, Residency};
+
+/// An embedder that stays loaded while this lives.
+pub(crate) type EmbedderLease = Lease<Arc<dyn Embedder>>;
+/// A text model that stays loaded while this lives.
+pub(crate) type TextModelLease = Lease<Arc<dyn TextModel>>;
+
+/// Finds and loads models, and keeps them.
+pub(crate) struct ModelPool {
+    registry: Registry,
+    device_choice: DeviceChoice,
+    device: Mutex<Option<SelectedDevice>>,
+    residency: Residency<Model>,
+}
+
+/// The files of an embedder.
+struct EmbedderFiles {
+    folder: PathBuf,
+    weights: PathBuf,
+    /// What the registry has checked; a folder that it does not know is hashed when it is loaded.
+    sha256: Option<String>,
+}
+
+impl ModelPool {
+    pub(crate) fn new(
+        registry: Registry,
+        device_choice: DeviceChoice,
+        memory_budget: MemoryBudget,
+        keep_alive: KeepAlive,
+    ) -> Result<Self> {
+        let residency = Residency::new(memory_budget, keep_alive);
+        Ok(Self {
+            registry,
+            device_choice,
+            device: Mutex::default(),
+            residency: residency.map_err(|source| Error::KeepAliveThread { source })?,
+        })
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Puts a ready embedder in the pool under its own name, for good.
+    pub(crate) fn add_embedder(&self, embedder: Arc<dyn Embedder>) {
+        let key = ModelKey::new(Role::Embedding, &embedder.info().model);
+        self.residency.pin(&key, Model::Embedder(embedder));
+    }
+
+    /// Puts a ready text model in the pool under its own name, for good.
+    pub(crate) fn add_text_model(&self, model: Arc<dyn TextModel>) {
+        let key = ModelKey::new(Role::Text, &model.info().model);
+        self.residency.pin(&key, Model::Text(model));
+    }
+
+    pub(crate) fn embedder(&self, name: &str) -> Result<EmbedderLease> {
+        let key = ModelKey::new(Role::Embedding, name);
+        let lease = self.residency.acquire(&key, || {
+            let files = self.embedder_files(name)?;
+            Ok(Found {
+                bytes: file_size(&files.weights)?,
+                load: || self.load_embedder(name, files),
+            })
+        })?;
+        lease.try_map(Model::into_embedder)
+    }
+
+    pub(crate) fn text_model(&self, name: &str) -> Result<TextModelLease> {
+        let key = ModelKey::new(Role::Text, name);
+        let lease = self.residency.acquire(&key, || {
+            let file = self.text_model_file(name)?;
+            Ok(Found {
+                bytes: file_size(&file)?,
+                load: move || self.load_text_model(name, &file),
+            })
+        })?;
+        lease.try_map(Model::into_text_model)
+    }
+
+    /// Loads a model ahead of its use.
+    pub(crate) fn load(&self, name: &str, role: Role) -> Result<()> {
+        match role {
+            Role::Embedding => self.embedder(name).map(drop),
+            Role::Text => self.text_model(name).map(drop),
+            Role::Vision => Err(Error::NoVisionModel),
+            role => Err(Error::InvalidSetting {
+                name: "role",
+                value: role.to_string(),
+                expected: "embedding or text",
+            }),
+        }
+    }
+
+    /// Unloads a model, whatever it is used for; whether it was loaded. A name that means nothing is
+    /// an error, since whoever misspells one would believe the memory free.
+    pub(crate) fn unload(&self, name: &str) -> Result<bool> {
+        let mut unloaded = false;
+        for role in [Role::Embedding, Role::Text] {
+            unloaded |= self.residency.unload(&ModelKey::new(role, name))?;
+        }
+        if !unloaded && !Path::new(name).exists() {
+            self.registry.entry(name)?;
+        }
+        Ok(unloaded)
+    }
+
+    pub(crate) fn loaded(&self) -> Vec<LoadedModel> {
+        self.residency.loaded()
+    }
+
+    fn load_embedder(&self, name: &str, files: EmbedderFiles) -> Result<Model> {
+        let sha256 = match files.sha256 {
+            Some(sha256) => sha256,
+            None => longtrainer_models::sha256_of_file(&files.weights)?,
+        };
+        let options = EmbedderOptions {
+            device: self.device()?,
+            ..Default::default()
+        };
+        let embedder = BertEmbedder::load(name, &files.folder, &sha256, &options)?;
+        Ok(Model::Embedder(Arc::new(embedder)))
+    }
+
+    fn load_text_model(&self, name: &str, file: &Path) -> Result<Model> {
+        let options = TextModelOptions {
+            device: self.device()?,
+            ..Default::default()
+        };
+        let model = GgufTextModel::load(name, file, &options)?;
+        Ok(Model::Text(Arc::new(model)))
+    }
+
+    fn embedder_files(&self, name: &str) -> Result<EmbedderFiles> {
+        let given = Path::new(name);
+        if given.is_dir() {
+            return Ok(EmbedderFiles {
+                folder: given.to_owned(),
+                weights: given.join("model.safetensors"),
+                sha256: None,
+            });
+        }
+        let local = self.locate(name, Role::Embedding)?;
+        Ok(EmbedderFiles {
+            folder: local.folder.clone(),
+            weights: local.main_file(),
+            sha256: Some(local.weights_sha256().to_owned()),
+        })
+    }
+
+    fn text_model_file(&self, name: &str) -> Result<PathBuf> {
+        let given = Path::new(name);
+        if given.is_file() {
+            return Ok(given.to_owned());
+        }
+        Ok(self.locate(name, Role::Text)?.main_file())
+    }
+
+    /// The files of a model of the registry, which must be for this role.
+    fn locate(&self, name: &str, asked: Role) -> Result<LocalModel> {
+        let role = self.registry.entry(name)?.role;
+        if role != asked {
+            return Err(Error::ModelRole {
+                name: name.to_owned(),
+                role,
+                asked,
+            });
+        }
+        Ok(self.registry.locate(name)?)
+    }
+
+    fn device(&self) -> Result<SelectedDevice> {
+        let mut device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = &*device {
+            return Ok(device.clone());
+        }
+        Ok(device.insert(select_device(self.device_choice)?).clone())
+    }
+
+    /// Name of the registry's default model for a role.
+    pub(crate) fn default_name(&self, role: Role) -> Result<String> {
+        let entry = self
+            .registry
+            .default_for(role)
+            .ok_or(Error::NoDefaultModel { role })?;
+        Ok(entry.name.clone())
+    }
+}
+
+fn file_size(path: &Path) -> Result<u64> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(source) => Err(Error::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
