@@ -196,6 +196,26 @@ fn every_documented_format_is_read() {
 }
 
 #[test]
+fn follow_ups_find_more_with_their_conversation_and_a_changed_subject_little_less() {
+    let Some(file) = std::env::var_os("LONGTRAINER_SQUAD") else {
+        println!("skipped: LONGTRAINER_SQUAD names no file in SQuAD's layout");
+        return;
+    };
+    if !models_are_here() {
+        return;
+    }
+    let file = file.into_string().unwrap();
+    let measured = Shell::default().json(&["eval", "follow-ups", &file, "--json"]);
+    let gain = |kind: &str| {
+        let recall = |how: &str| measured[kind][how].as_f64().unwrap();
+        recall("with_conversation") - recall("alone")
+    };
+    assert!(gain("elliptical") > 0.08, "{measured}");
+    assert!(gain("self_contained") >= 0.0, "{measured}");
+    assert!(gain("changed_subject") > -0.02, "{measured}");
+}
+
+#[test]
 fn retrieval_reaches_the_reference_values() {
     let Some(file) = std::env::var_os("LONGTRAINER_SQUAD") else {
         println!("skipped: LONGTRAINER_SQUAD names no file in SQuAD's layout");

@@ -3,7 +3,9 @@
 use std::io;
 
 use futures_lite::{StreamExt, future};
-use longtrainer::{Answer, ChatId, Chunk, FinishReason, ResponseStream, RetrievedDocument, Usage};
+use longtrainer::{
+    Answer, ChatId, Chunk, FinishReason, ResponseStream, RetrievalUse, RetrievedDocument, Usage,
+};
 
 use crate::interrupt::Interrupts;
 use crate::notes::Notes;
@@ -95,8 +97,21 @@ pub(crate) fn print_sources(output: &mut Output, sources: &[RetrievedDocument]) 
     Ok(())
 }
 
+/// What a person should know of how passages were found.
+pub(crate) fn tell_retrieval(retrieval: &RetrievalUse, notes: Notes) {
+    if let Some(reason) = &retrieval.phrasing_error {
+        notes.warn(format_args!(
+            "the question was searched for in its own words only: {reason}"
+        ));
+    }
+    for phrasing in &retrieval.phrasings {
+        notes.detail(format_args!("also searched for: {phrasing}"));
+    }
+}
+
 /// What a person should know of how the answer was made.
 pub(crate) fn tell(answer: &Answer, notes: Notes) {
+    tell_retrieval(&answer.retrieval, notes);
     if answer.history.left_out > 0 {
         notes.say(format_args!(
             "note: the model was not shown the {} oldest turns of this chat: they do not fit",

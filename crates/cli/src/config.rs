@@ -39,6 +39,7 @@ pub(crate) struct ModelsSection {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RetrievalSection {
     pub(crate) num_k: Option<usize>,
+    pub(crate) ensemble: Option<bool>,
 }
 
 /// How documents are split, in characters.
@@ -130,6 +131,7 @@ impl Config {
         let chunking = self.chunking;
         Defaults {
             num_k: self.retrieval.num_k.unwrap_or(base.num_k),
+            ensemble: self.retrieval.ensemble.unwrap_or(base.ensemble),
             chunking: Chunking {
                 chunk_size: chunking.chunk_size.unwrap_or(base.chunking.chunk_size),
                 chunk_overlap: chunking
@@ -159,6 +161,7 @@ impl Config {
             },
             retrieval: RetrievalSection {
                 num_k: Some(defaults.num_k),
+                ensemble: Some(defaults.ensemble),
             },
             chunking: ChunkingSection {
                 chunk_size: Some(defaults.chunking.chunk_size),
@@ -219,7 +222,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let mut defaults = Defaults::default();
+        let mut defaults = Defaults {
+            ensemble: true,
+            ..Defaults::default()
+        };
         defaults.sampling.top_k = Some(40);
         defaults.sampling.temperature = 0.7;
         defaults.text_model = Some("a \"quoted\" name".to_owned());

@@ -56,6 +56,22 @@ pub(crate) enum CliError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The file of a schema could not be read, or is not text.
+    #[error("cannot read the schema file {}", path.display())]
+    SchemaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The file of a schema is not JSON.
+    #[error("the schema file {} is not JSON", path.display())]
+    SchemaMalformed {
+        /// The file.
+        path: PathBuf,
+        /// Where, and why.
+        source: serde_json::Error,
+    },
     /// The chat is one with another bot.
     #[error("chat {chat_id} is not one with bot {bot_id}")]
     ChatOfAnotherBot {
@@ -120,6 +136,8 @@ impl CliError {
             | Self::NeedsYes { .. }
             | Self::Usage { .. }
             | Self::PromptFile { .. }
+            | Self::SchemaFile { .. }
+            | Self::SchemaMalformed { .. }
             | Self::Stdin { .. }
             | Self::FilesFailed { .. } => ErrorKind::InvalidInput,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData => {

@@ -21,6 +21,8 @@ pub struct BotOptions {
     pub prompt_template: Option<String>,
     /// Passages per retrieval.
     pub num_k: Option<usize>,
+    /// Whether a question is also searched for in other words.
+    pub ensemble: Option<bool>,
     /// Most characters in one chunk. A change makes the next build split every document again.
     pub chunk_size: Option<usize>,
     /// Characters that neighbouring chunks share. A change acts like one of `chunk_size`.
@@ -188,6 +190,7 @@ impl LongTrainer {
                 .prompt_template
                 .or_else(|| old.prompt_template.clone()),
             num_k: options.num_k.or(old.num_k),
+            ensemble: options.ensemble.or(old.ensemble),
             chunking,
             text_model: options.text_model.or_else(|| old.text_model.clone()),
             embedding_model: options

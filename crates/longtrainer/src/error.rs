@@ -57,6 +57,33 @@ pub enum Error {
         /// What is wrong with it, and where.
         reason: String,
     },
+    /// The schema of an answer that is no JSON Schema.
+    #[error("the schema of the answer is not usable: {problem}")]
+    Schema {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An answer cannot have two shapes.
+    #[error("schema and grammar both tell the shape of the answer: give one of them")]
+    SchemaAndGrammar,
+    /// An answer with a schema that `max_tokens` ended: half of it is no data.
+    #[error(
+        "the answer was cut off after {tokens} tokens, so it is not whole JSON: allow more with max_tokens"
+    )]
+    AnswerCutOff {
+        /// Tokens of the answer.
+        tokens: usize,
+        /// What there was of it.
+        answer: String,
+    },
+    /// An answer that is not what its schema asks for.
+    #[error("the answer is not what the schema asks for: {problem}")]
+    AnswerNotOfSchema {
+        /// What is wrong with it, and where.
+        problem: String,
+        /// The answer.
+        answer: String,
+    },
     /// A setting outside its range.
     #[error("{name} is {value}, but must be {expected}")]
     InvalidSetting {
@@ -245,6 +272,9 @@ impl Error {
             | Self::QuestionTooLarge { .. }
             | Self::PromptTooLong { .. }
             | Self::PromptTemplate { .. }
+            | Self::Schema { .. }
+            | Self::SchemaAndGrammar
+            | Self::AnswerCutOff { .. }
             | Self::InvalidSetting { .. }
             | Self::ModelRole { .. }
             | Self::NotSquad { .. }
@@ -258,6 +288,7 @@ impl Error {
                 ErrorKind::Unavailable
             }
             Self::AnswerBrokeOff { .. }
+            | Self::AnswerNotOfSchema { .. }
             | Self::Thread { .. }
             | Self::KeepAliveThread { .. }
             | Self::Io { .. }
@@ -274,7 +305,9 @@ impl Error {
 fn inference_kind(error: &longtrainer_inference::Error) -> ErrorKind {
     use longtrainer_inference::Error as E;
     match error {
-        E::PromptTooLong { .. } | E::InvalidRequest { .. } => ErrorKind::InvalidInput,
+        E::PromptTooLong { .. } | E::InvalidRequest { .. } | E::Grammar { .. } => {
+            ErrorKind::InvalidInput
+        }
         _ => ErrorKind::Internal,
     }
 }

@@ -1,5 +1,7 @@
 //! Measuring retrieval on questions whose right passages are known.
 
+mod follow_ups;
+
 use std::path::Path;
 
 use longtrainer_index::{FlatIndex, Metric, VectorIndex};
@@ -7,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::trainer::LongTrainer;
+
+pub use follow_ups::{FollowUpEvaluation, FollowUpRecall};
 
 /// Texts embedded in one call.
 const BATCH: usize = 256;
@@ -37,6 +41,8 @@ struct Squad {
 
 #[derive(Deserialize)]
 struct Article {
+    #[serde(default)]
+    title: String,
     paragraphs: Vec<Paragraph>,
 }
 
@@ -44,6 +50,11 @@ struct Article {
 struct Paragraph {
     context: String,
     qas: Vec<Question>,
+    /// Title and number of its article.
+    #[serde(skip)]
+    title: String,
+    #[serde(skip)]
+    article: usize,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +75,7 @@ impl LongTrainer {
         let embedder = self.inner.default_embedder()?;
         let contexts: Vec<&str> = paragraphs.iter().map(|p| p.context.as_str()).collect();
         let (questions, right): (Vec<&str>, Vec<u64>) = answerable(&paragraphs).unzip();
-        let index = FlatIndex::new(embedder.info().dimension, Metric::InnerProduct)?;
+        let index = index_of(embedder.info().dimension)?;
         let ids: Vec<u64> = (0..contexts.len() as u64).collect();
         index.upsert(&ids, &self.embed_all(&contexts)?)?;
         let found = index.search_batch(&self.embed_all(&questions)?, 10)?;
@@ -106,7 +117,8 @@ fn read_squad(path: &Path) -> Result<Vec<Paragraph>> {
     let paragraphs: Vec<_> = squad
         .data
         .into_iter()
-        .flat_map(|article| article.paragraphs)
+        .enumerate()
+        .flat_map(|(number, article)| with_article(number, article))
         .collect();
     if answerable(&paragraphs).next().is_none() {
         return Err(Error::NoQuestions {
@@ -114,6 +126,21 @@ fn read_squad(path: &Path) -> Result<Vec<Paragraph>> {
         });
     }
     Ok(paragraphs)
+}
+
+fn with_article(number: usize, article: Article) -> impl Iterator<Item = Paragraph> {
+    article
+        .paragraphs
+        .into_iter()
+        .map(move |paragraph| Paragraph {
+            title: article.title.clone(),
+            article: number,
+            ..paragraph
+        })
+}
+
+fn index_of(dimension: usize) -> Result<FlatIndex> {
+    Ok(FlatIndex::new(dimension, Metric::InnerProduct)?)
 }
 
 /// Each question that has an answer, with the number of its paragraph.

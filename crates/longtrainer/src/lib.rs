@@ -13,10 +13,12 @@ mod conversation;
 mod documents;
 mod error;
 mod evaluation;
+mod history;
 mod ids;
 mod jobs;
 mod loaded_models;
 mod model_pool;
+mod passages;
 mod prompt;
 mod question;
 mod response;
@@ -32,13 +34,13 @@ pub use chats::ChatList;
 pub use conversation::HistoryUse;
 pub use documents::{AddReport, DirectoryReport, Document, DocumentSummary, Metadata};
 pub use error::{Error, ErrorKind, HeldModel, Result};
-pub use evaluation::RetrievalEvaluation;
+pub use evaluation::{FollowUpEvaluation, FollowUpRecall, RetrievalEvaluation};
 pub use ids::{BotId, ChatId, VisionChatId};
 pub use loaded_models::LoadedModel;
 pub use model_pool::{KeepAlive, MemoryBudget};
 pub use prompt::{DEFAULT_PROMPT_TEMPLATE, PromptTemplate};
 pub use response::{Answer, Chunk, ResponseOptions, ResponseStream};
-pub use retrieval::RetrievedDocument;
+pub use retrieval::{Retrieval, RetrievalUse, RetrievedDocument};
 pub use settings::{
     DEFAULT_CHUNKING, DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_TOKEN_LIMIT, DEFAULT_NUM_K, Defaults,
 };
@@ -46,9 +48,10 @@ pub use trainer::{Builder, LongTrainer};
 pub use training::TrainReport;
 
 pub use longtrainer_inference::{
-    DeviceChoice, Dry, Embedder, EmbedderInfo, FinishReason, GenerateRequest, Generation, Grammar,
-    Message, Precision, Role, Sampling, StreamItem, TextModel, TextModelInfo, TextStream,
-    TokenChoice, TokenLogprob, Usage,
+    DeviceChoice, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions, FinishReason,
+    GenerateRequest, Generation, Grammar, Message, Outcome, Precision, RequestFigures, Role,
+    Sampling, StepFigures, StreamItem, TextModel, TextModelInfo, TextStream, TokenChoice,
+    TokenLogprob, Usage,
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::{

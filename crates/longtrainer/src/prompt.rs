@@ -3,6 +3,11 @@
 //! The documented syntax is that of Python's format strings with one name, `{context}`; a literal
 //! brace is doubled. A template is checked when it is set, so that a mistake is an error there and
 //! not a bot that silently answers without its documents.
+//!
+//! A filled template is the system message, as documented. That begins every prompt of a chat with
+//! other passages, so nothing that the engine still holds of the last prompt is of use. A template
+//! that ends with a paragraph for the passages, as the default does, is therefore taken apart: the
+//! paragraphs before it are the system message, and that paragraph goes before the question.
 
 use crate::error::{Error, Result};
 
@@ -16,6 +21,16 @@ Passages:
 {context}";
 
 const PLACEHOLDER: &str = "context";
+const BLANK_LINE: &str = "\n\n";
+
+/// Where a template puts the passages of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// The system message.
+    pub(crate) system: String,
+    /// What goes before the question, in the same message; empty if nothing does.
+    pub(crate) before_question: String,
+}
 
 /// A checked template: the literal pieces around each `{context}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +68,30 @@ impl PromptTemplate {
     /// The system prompt with `context` in its place. Braces in `context` mean nothing.
     pub fn fill(&self, context: &str) -> String {
         self.pieces.join(context)
+    }
+
+    /// The texts around a question with `passages` in their place.
+    pub(crate) fn place(&self, passages: &str) -> Placed {
+        let (system, before_question) = match self.last_paragraph() {
+            None => (self.fill(passages), String::new()),
+            Some((system, _)) if passages.is_empty() => (system.to_owned(), String::new()),
+            Some((system, lead)) => (system.to_owned(), format!("{lead}{passages}")),
+        };
+        Placed {
+            system,
+            before_question,
+        }
+    }
+
+    /// The paragraphs before the last and what the last says before its `{context}`, if that is the
+    /// only one and ends the template.
+    fn last_paragraph(&self) -> Option<(&str, &str)> {
+        let [before, after] = self.pieces.as_slice() else {
+            return None;
+        };
+        let (system, lead) = before.rsplit_once(BLANK_LINE)?;
+        let is_whole = after.trim().is_empty() && !system.trim().is_empty();
+        is_whole.then(|| (system.trim_end(), lead))
     }
 }
 
@@ -128,6 +167,42 @@ mod tests {
         assert!(reason("é} {context}").contains("stray } at character 2"));
         assert!(reason("{context} {").contains("stray { at character 11"));
         assert!(reason("{\"a\": {context}}").contains("stray { at character 1"));
+    }
+
+    fn place(template: &str, passages: &str) -> (String, String) {
+        let placed = PromptTemplate::parse(template).unwrap().place(passages);
+        (placed.system, placed.before_question)
+    }
+
+    #[test]
+    fn a_last_paragraph_for_the_passages_goes_with_the_question() {
+        let (system, before) = place("Be brief.\n\nBe kind.\n\nPassages:\n{context}\n", "P");
+        assert_eq!(system, "Be brief.\n\nBe kind.");
+        assert_eq!(before, "Passages:\nP");
+        let (system, before) = place("Be brief.\n\nPassages: {context}", "");
+        assert_eq!((&*system, &*before), ("Be brief.", ""));
+    }
+
+    #[test]
+    fn the_system_message_of_the_default_is_the_same_for_all_passages() {
+        let (system, before) = place(DEFAULT_PROMPT_TEMPLATE, "P {context}");
+        assert_eq!(place(DEFAULT_PROMPT_TEMPLATE, "Q").0, system);
+        assert!(before.ends_with("P {context}"), "{before}");
+    }
+
+    #[test]
+    fn any_other_template_is_filled_as_documented() {
+        for template in [
+            "Be kind. {context}",
+            "{context}",
+            "\n\n{context}",
+            "Be kind.\n\n{context}\n\nBe brief.",
+            "Use {context}.\n\nAgain: {context}",
+        ] {
+            let (system, before) = place(template, "P");
+            assert_eq!(system, template.replace("{context}", "P"));
+            assert_eq!(before, "");
+        }
     }
 
     #[test]

@@ -5,28 +5,31 @@
 //! when the text ends, however it ends. So the turn is stored once, whether the reader is a thread
 //! or a task, stays or leaves.
 
+mod prepared_turn;
+mod structured;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Receiver;
 use futures_core::Stream;
-use futures_lite::{StreamExt, future};
 use jiff::Timestamp;
-use longtrainer_inference::{
-    FinishReason, GenerateRequest, Generation, Sampling, StreamItem, TextStream, Usage,
-};
-use longtrainer_store::{Order, SourceRecord, TurnRecord, TurnStatus, UploadedFile};
+use longtrainer_inference::{FinishReason, GenerateRequest, Grammar, Sampling, Usage};
+use longtrainer_store::{BotSettings, Order, TurnRecord, UploadedFile};
+use serde_json::Value;
 
-use crate::conversation::{Budget, Conversation, HistoryUse, is_remembered, with_files};
+use crate::conversation::{Budget, Conversation, HistoryUse, asked, is_remembered};
 use crate::error::{Error, Result};
 use crate::ids::{BotId, ChatId};
-use crate::model_pool::TextModelLease;
-use crate::prompt::PromptTemplate;
+use crate::passages;
+use crate::prompt::{Placed, PromptTemplate};
 use crate::question;
-use crate::retrieval::RetrievedDocument;
+use crate::retrieval::{RetrievalUse, RetrievedDocument};
 use crate::trainer::{Inner, LongTrainer};
+use prepared_turn::PreparedTurn;
+use structured::Structure;
 
 /// How one question is answered. What is left out follows the bot, then the program's defaults.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,6 +44,11 @@ pub struct ResponseOptions {
     pub sampling: Option<Sampling>,
     /// The answer ends before the first of these.
     pub stop: Vec<String>,
+    /// JSON Schema (draft 2020-12) of the answer, which is then JSON text, and data in
+    /// [`Answer::data`]. Cannot be given beside `grammar`.
+    pub schema: Option<Value>,
+    /// The shape that the answer must have, where that is not a schema.
+    pub grammar: Option<Grammar>,
 }
 
 /// A whole answer.
@@ -48,8 +56,12 @@ pub struct ResponseOptions {
 pub struct Answer {
     /// What the model said.
     pub text: String,
-    /// The passages it was given, nearest first.
+    /// The same as data, checked against the schema that was asked for; `None` if none was.
+    pub data: Option<Value>,
+    /// The passages it was given, best first.
     pub sources: Vec<RetrievedDocument>,
+    /// What was searched for to find them.
+    pub retrieval: RetrievalUse,
     /// Links from a web search; always empty, since nothing here searches the web.
     pub web_sources: Vec<String>,
     /// Why the text ends.
@@ -65,7 +77,7 @@ pub struct Answer {
 /// A piece of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Chunk {
-    /// The passages that the model is given, nearest first. Comes first, and once.
+    /// The passages that the model is given, best first. Comes first, and once.
     Sources(Vec<RetrievedDocument>),
     /// The next piece of text: whole characters, never empty.
     Text(String),
@@ -154,7 +166,8 @@ impl LongTrainer {
 
     /// [`LongTrainer::stream_response`] for a task to read. Retrieval and the check of the prompt
     /// run before it returns and block for a few milliseconds, or for as long as a model that is
-    /// not loaded yet takes to load: an async server calls it from a blocking thread.
+    /// not loaded yet takes to load or the ensemble's phrasings to be written: an async server calls
+    /// it from a blocking thread.
     pub fn aget_response(
         &self,
         query: &str,
@@ -174,15 +187,25 @@ impl LongTrainer {
         options: ResponseOptions,
     ) -> Result<PreparedTurn> {
         question::check(query)?;
+        let structure = options.schema.map(Structure::new).transpose()?;
+        let grammar = structured::grammar(structure.as_ref(), options.grammar)?;
         let bot = self.bot_of_chat(bot_id, chat_id.as_str())?;
         question::check_built(bot_id, &bot)?;
         let asked_at = Timestamp::now();
         let model = self.inner.text_model_of(&bot)?;
-        let sources = self.inner.retrieve(bot_id, &bot, query, options.num_k)?;
+        let history = self.inner.remembered_turns(chat_id)?;
+        let found = self
+            .inner
+            .retrieve(bot_id, &bot, query, &history, options.num_k)?;
+        let placed = self.inner.place(&bot.settings, &found.documents)?;
+        let question = asked(query, &options.uploaded_files, &placed.before_question);
         let conversation = Conversation {
-            system: self.inner.system_prompt(&bot.settings, &sources)?,
-            history: self.inner.remembered_turns(chat_id)?,
-            question: with_files(query, &options.uploaded_files),
+            system: placed.system,
+            history,
+            question: match &structure {
+                Some(structure) => structure.instruct(&question),
+                None => question,
+            },
         };
         let max_tokens = options
             .max_tokens
@@ -194,6 +217,7 @@ impl LongTrainer {
                 .sampling
                 .unwrap_or_else(|| self.inner.defaults.sampling.clone()),
             stop: options.stop,
+            grammar,
             ..GenerateRequest::new(messages, max_tokens)
         })?;
         Ok(PreparedTurn {
@@ -201,8 +225,9 @@ impl LongTrainer {
             question: query.to_owned(),
             uploaded_files: options.uploaded_files,
             asked_at,
-            sources,
+            found,
             history,
+            structure,
             stream,
             _model: model,
         })
@@ -210,149 +235,18 @@ impl LongTrainer {
 }
 
 impl Inner {
-    /// The bot's template, or the default, with the passages joined by blank lines in its place.
-    fn system_prompt(
-        &self,
-        settings: &longtrainer_store::BotSettings,
-        sources: &[RetrievedDocument],
-    ) -> Result<String> {
+    /// The bot's template, or the default, with the passages in their place.
+    fn place(&self, settings: &BotSettings, sources: &[RetrievedDocument]) -> Result<Placed> {
         let template = settings
             .prompt_template
             .as_ref()
             .unwrap_or(&self.defaults.prompt_template);
-        let passages: Vec<_> = sources
-            .iter()
-            .map(|source| source.page_content.as_str())
-            .collect();
-        Ok(PromptTemplate::parse(template)?.fill(&passages.join("\n\n")))
+        Ok(PromptTemplate::parse(template)?.place(&passages::render(sources)))
     }
 
     fn remembered_turns(&self, chat_id: &ChatId) -> Result<Vec<TurnRecord>> {
         let mut turns = self.store.turns(chat_id.as_str(), Order::Oldest, None)?;
         turns.retain(is_remembered);
         Ok(turns)
-    }
-}
-
-/// A turn whose prompt is with the model and whose answer is on its way.
-struct PreparedTurn {
-    chat_id: ChatId,
-    question: String,
-    uploaded_files: Vec<UploadedFile>,
-    asked_at: Timestamp,
-    sources: Vec<RetrievedDocument>,
-    history: HistoryUse,
-    stream: TextStream,
-    /// Keeps the model loaded until the stream has ended.
-    _model: TextModelLease,
-}
-
-/// How the model's stream ended.
-enum End {
-    Done(Generation),
-    ReaderLeft,
-    Failed(Error),
-}
-
-impl PreparedTurn {
-    /// Passes the answer on and stores the turn.
-    fn serve(mut self, inner: &Inner, reader: &Sender<Result<Chunk>>) {
-        let mut text = String::new();
-        let end = match reader.send_blocking(Ok(Chunk::Sources(self.sources.clone()))) {
-            Ok(()) => future::block_on(self.pass_on(&mut text, reader)),
-            Err(_) => End::ReaderLeft,
-        };
-        let last = match end {
-            End::Done(generation) => self.complete(inner, text, generation).map(Chunk::Done),
-            End::ReaderLeft => match self.store(inner, &text, TurnStatus::Cancelled, None) {
-                Ok(_) => return,
-                Err(error) => Err(error),
-            },
-            End::Failed(error) => Err(self.fail(inner, &text, error)),
-        };
-        if let Err(error) = &last {
-            tracing::warn!(chat_id = %self.chat_id, %error, "turn not completed");
-        }
-        // A reader that has left misses only what it no longer wants; the turn is stored.
-        let _ = reader.send_blocking(last);
-    }
-
-    /// Collects the text while sending it on, until it ends or nobody reads any more. Watching the
-    /// reader and not only the sends is what stops a prompt that is still being read.
-    async fn pass_on(&mut self, text: &mut String, reader: &Sender<Result<Chunk>>) -> End {
-        loop {
-            let reader_left = async {
-                reader.closed().await;
-                None
-            };
-            let next = async { Some(StreamExt::next(&mut self.stream).await) };
-            match future::or(reader_left, next).await {
-                None => return End::ReaderLeft,
-                // Only requests for log probabilities get these.
-                Some(Some(Ok(StreamItem::Token(_)))) => (),
-                Some(Some(Ok(StreamItem::Text(piece)))) => {
-                    text.push_str(&piece);
-                    if reader.send(Ok(Chunk::Text(piece))).await.is_err() {
-                        return End::ReaderLeft;
-                    }
-                }
-                Some(Some(Ok(StreamItem::Done(generation)))) => return End::Done(generation),
-                Some(Some(Err(error))) => return End::Failed(error.into()),
-                Some(None) => {
-                    return End::Failed(Error::AnswerBrokeOff {
-                        chat_id: self.chat_id.clone(),
-                    });
-                }
-            }
-        }
-    }
-
-    fn complete(&self, inner: &Inner, text: String, generation: Generation) -> Result<Box<Answer>> {
-        let turn = self.store(inner, &text, TurnStatus::Complete, None)?;
-        Ok(Box::new(Answer {
-            text,
-            sources: self.sources.clone(),
-            web_sources: Vec::new(),
-            finish_reason: generation.finish_reason,
-            usage: generation.usage,
-            history: self.history,
-            turn,
-        }))
-    }
-
-    /// Stores the failed turn; the model's error is what the reader must hear, so an error of the
-    /// store beside it is only logged.
-    fn fail(&self, inner: &Inner, text: &str, error: Error) -> Error {
-        if let Err(second) = self.store(inner, text, TurnStatus::Failed, Some(error.to_string())) {
-            tracing::error!(chat_id = %self.chat_id, error = %second, "failed turn not stored");
-        }
-        error
-    }
-
-    fn store(
-        &self,
-        inner: &Inner,
-        text: &str,
-        status: TurnStatus,
-        error: Option<String>,
-    ) -> Result<u64> {
-        let sources: Vec<SourceRecord> = self
-            .sources
-            .iter()
-            .map(RetrievedDocument::to_source)
-            .collect();
-        let turn = TurnRecord {
-            turn: 0,
-            timestamp: self.asked_at,
-            question: self.question.clone(),
-            answer: text.to_owned(),
-            sources,
-            web_sources: Vec::new(),
-            uploaded_files: self.uploaded_files.clone(),
-            trained: false,
-            status,
-            error,
-        };
-        Ok(inner.store.append_turn(self.chat_id.as_str(), &turn)?)
     }
 }

@@ -27,6 +27,8 @@ pub struct Defaults {
     pub prompt_template: String,
     /// Passages per retrieval.
     pub num_k: usize,
+    /// Whether a question is also searched for in other words, which the text model writes first.
+    pub ensemble: bool,
     /// How documents are split.
     pub chunking: Chunking,
     /// Most tokens of a prompt: history is trimmed to it from the oldest turn.
@@ -46,6 +48,7 @@ impl Default for Defaults {
         Self {
             prompt_template: DEFAULT_PROMPT_TEMPLATE.to_owned(),
             num_k: DEFAULT_NUM_K,
+            ensemble: false,
             chunking: DEFAULT_CHUNKING,
             max_token_limit: DEFAULT_MAX_TOKEN_LIMIT,
             max_answer_tokens: DEFAULT_MAX_ANSWER_TOKENS,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use longtrainer_inference::{DeviceChoice, Embedder, TextModel};
+use longtrainer_inference::{DeviceChoice, Embedder, EngineOptions, TextModel};
 use longtrainer_models::{Registry, RegistryOptions, Role};
 use longtrainer_store::{BotRecord, RedbStore, Store};
 
@@ -55,6 +55,7 @@ pub struct Builder {
     data_dir: PathBuf,
     registry: RegistryOptions,
     device: DeviceChoice,
+    engine: EngineOptions,
     defaults: Defaults,
     memory_budget: MemoryBudget,
     keep_alive: KeepAlive,
@@ -73,6 +74,12 @@ impl Builder {
     /// else the CPU.
     pub fn device(mut self, device: DeviceChoice) -> Self {
         self.device = device;
+        self
+    }
+
+    /// How requests share each text model that is loaded by name, and who is told its figures.
+    pub fn engine(mut self, options: EngineOptions) -> Self {
+        self.engine = options;
         self
     }
 
@@ -119,7 +126,13 @@ impl Builder {
         let data_dir = DataDir::create(self.data_dir)?;
         let store = RedbStore::open(&data_dir.store())?;
         let registry = Registry::open(self.registry)?;
-        let models = ModelPool::new(registry, self.device, self.memory_budget, self.keep_alive)?;
+        let models = ModelPool::new(
+            registry,
+            self.device,
+            self.engine,
+            self.memory_budget,
+            self.keep_alive,
+        )?;
         self.embedders
             .into_iter()
             .for_each(|embedder| models.add_embedder(embedder));
@@ -156,6 +169,7 @@ impl LongTrainer {
             data_dir: data_dir.into(),
             registry: RegistryOptions::default(),
             device: DeviceChoice::default(),
+            engine: EngineOptions::default(),
             defaults: Defaults::default(),
             memory_budget: MemoryBudget::default(),
             keep_alive: KeepAlive::default(),

@@ -9,7 +9,7 @@
 mod support;
 
 use longtrainer::{
-    BotOptions, Chunk, Error, ErrorKind, Order, ResponseOptions, Role, TurnStatus, UploadedFile,
+    BotOptions, Chunk, Error, ErrorKind, Order, ResponseOptions, TurnStatus, UploadedFile,
 };
 use support::{Behaviour, World, eventually};
 
@@ -43,19 +43,6 @@ fn an_answer_comes_with_its_sources_and_is_stored() {
     assert_eq!(answer.sources[0].page_content, FACTS[0]);
     assert_eq!(answer.sources[0].source(), "text 0");
     assert!(answer.sources[0].score > answer.sources[1].score);
-
-    let system = &world.model.last_messages()[0];
-    assert_eq!(system.role, Role::System);
-    assert!(
-        system.content.contains(
-            &answer
-                .sources
-                .iter()
-                .map(|s| &*s.page_content)
-                .collect::<Vec<_>>()
-                .join("\n\n")
-        )
-    );
 
     let turns = world.trainer.get_chat_by_id(&chat, Order::Newest).unwrap();
     assert_eq!(turns.len(), 1);
@@ -156,51 +143,9 @@ fn history_reaches_the_model_with_files_and_without_failures() {
     assert!(contents[1].contains("the code word is heron"));
     assert!(contents[1].ends_with("Question: What is in it?"));
     assert_eq!(contents[2], "an answer");
-    assert_eq!(contents[3], "And the code word?");
+    assert!(contents[3].ends_with("Question: And the code word?"));
     let turns = world.trainer.get_chat_by_id(&chat, Order::Oldest).unwrap();
     assert_eq!(turns[0].uploaded_files, [file]);
-}
-
-#[test]
-fn history_is_trimmed_from_the_oldest_turn_and_the_answer_says_so() {
-    let world = World::with_context(700);
-    let bot = world.bot(&FACTS);
-    let chat = world.trainer.new_chat(&bot).unwrap();
-    let long = "word ".repeat(20);
-    for number in 0..9 {
-        let options = ResponseOptions {
-            max_tokens: Some(400),
-            ..options()
-        };
-        let question = format!("question {number} {long}");
-        let answer = world
-            .trainer
-            .get_response(&question, &bot, &chat, options)
-            .unwrap();
-        assert_eq!(answer.history.included + answer.history.left_out, number);
-        let tokens: usize = world
-            .model
-            .last_messages()
-            .iter()
-            .map(|message| message.content.split_whitespace().count() + 2)
-            .sum();
-        assert!(tokens <= 300, "{tokens} tokens in a budget of 300");
-        if answer.history.left_out > 0 {
-            // One more turn of 28 tokens would not have fitted.
-            assert!(
-                tokens + 28 > 300,
-                "{tokens} tokens: another turn would have fitted"
-            );
-        }
-        let kept = world.model.last_messages();
-        assert_eq!(kept.len(), 2 + 2 * answer.history.included);
-        if answer.history.included > 0 {
-            let oldest = number - answer.history.included;
-            assert!(kept[1].content.starts_with(&format!("question {oldest} ")));
-        }
-    }
-    let last = world.trainer.get_chat_by_id(&chat, Order::Newest).unwrap();
-    assert_eq!(last.len(), 9);
 }
 
 #[test]
@@ -389,7 +334,8 @@ fn open_chats_see_new_documents_and_a_changed_prompt() {
     assert_eq!(answer.sources[0].page_content, "Herons nest in tall trees.");
     let system = &world.model.last_messages()[0].content;
     assert!(
-        system.starts_with("Speak like a sailor. Herons nest"),
+        system.starts_with("Speak like a sailor. [text 0]")
+            && system.ends_with("Herons nest in tall trees."),
         "{system}"
     );
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use longtrainer::ErrorKind;
 use tokio::task::JoinError;
 
-use crate::types::ErrorBody;
+use crate::types::{ErrorBody, UnstructuredBody};
 
 /// Why a request is not answered.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,8 @@ use crate::types::ErrorBody;
 pub(crate) struct ApiError {
     status: StatusCode,
     detail: String,
+    /// What the model said where data were asked for, if they were not to be had from it.
+    raw_output: Option<String>,
 }
 
 impl ApiError {
@@ -25,6 +27,7 @@ impl ApiError {
         Self {
             status,
             detail: detail.into(),
+            raw_output: None,
         }
     }
 
@@ -69,6 +72,15 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
+    /// The documented body of an answer that should have been data and is not; the error itself if it
+    /// is another one.
+    pub(crate) fn into_unstructured(mut self) -> Result<UnstructuredBody, Self> {
+        match self.raw_output.take() {
+            Some(raw_output) => Ok(UnstructuredBody::new(raw_output, self.detail)),
+            None => Err(self),
+        }
+    }
+
     /// The reason, as the sender reads it.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
@@ -96,7 +108,13 @@ impl IntoResponse for ApiError {
 
 impl From<longtrainer::Error> for ApiError {
     fn from(error: longtrainer::Error) -> Self {
-        Self::new(status_of(error.kind()), with_causes(&error))
+        let told = Self::new(status_of(error.kind()), with_causes(&error));
+        let raw_output = match error {
+            longtrainer::Error::AnswerCutOff { answer, .. }
+            | longtrainer::Error::AnswerNotOfSchema { answer, .. } => Some(answer),
+            _ => None,
+        };
+        Self { raw_output, ..told }
     }
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use longtrainer::{
     Answer, BotOptions, BotRecord, BuildReport, ChatRecord, DocumentSummary, FinishReason,
-    HistoryUse, JobRecord, JobStatus, Metadata, ResponseOptions, RetrievedDocument, TrainReport,
-    TurnRecord, UploadedFile, Usage, VisionTurnRecord,
+    HistoryUse, JobRecord, JobStatus, Metadata, ResponseOptions, Retrieval, RetrievalUse,
+    RetrievedDocument, TrainReport, TurnRecord, UploadedFile, Usage, VisionTurnRecord,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api_error::ApiError;
+use crate::stream::Form;
 
 /// Why a request is not answered.
 #[derive(Serialize)]
@@ -74,6 +75,7 @@ pub(crate) struct BuildRequest {
     agent_mode: Option<bool>,
     tools: Option<Vec<Value>>,
     num_k: Option<usize>,
+    ensemble: Option<bool>,
     chunk_size: Option<usize>,
     chunk_overlap: Option<usize>,
 }
@@ -93,6 +95,7 @@ impl BuildRequest {
         Ok(BotOptions {
             prompt_template: self.prompt_template,
             num_k: self.num_k,
+            ensemble: self.ensemble,
             chunk_size: self.chunk_size,
             chunk_overlap: self.chunk_overlap,
             ..BotOptions::default()
@@ -174,7 +177,23 @@ pub(crate) struct SearchRequest {
 
 #[derive(Serialize)]
 pub(crate) struct Passages {
-    pub(crate) documents: Vec<Passage>,
+    documents: Vec<Passage>,
+    /// What was searched for beside the query, if anything was.
+    #[serde(skip_serializing_if = "is_default")]
+    retrieval: RetrievalUse,
+}
+
+impl From<Retrieval> for Passages {
+    fn from(found: Retrieval) -> Self {
+        Self {
+            documents: passages(found.documents),
+            retrieval: found.retrieval,
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A passage found for a question.
@@ -316,16 +335,12 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// Refuses what cannot be honoured; `streamed` tells whether the answer is to come in pieces.
-    pub(crate) fn check(&self, streamed: bool) -> Result<(), ApiError> {
-        if self.schema.is_some() && streamed {
+    /// Refuses what cannot be honoured. Chunks of plain text are the documented stream, which takes no
+    /// schema: its reader would not learn whether the data are whole. Events tell.
+    pub(crate) fn check(&self, form: Form) -> Result<(), ApiError> {
+        if self.schema.is_some() && form == Form::PlainText {
             return Err(ApiError::unprocessable(
-                "schema and stream cannot be used together",
-            ));
-        }
-        if self.schema.is_some() {
-            return Err(ApiError::not_implemented(
-                "schema: this version gives text answers only",
+                "schema and stream cannot be used together; with Accept: text/event-stream they can",
             ));
         }
         check_web_search(self.web_search)
@@ -337,6 +352,7 @@ impl Question {
             self.query,
             ResponseOptions {
                 uploaded_files,
+                schema: self.schema,
                 ..ResponseOptions::default()
             },
         )
@@ -382,12 +398,53 @@ fn sent_files(files: Option<Vec<SentFile>>) -> Vec<UploadedFile> {
         .collect()
 }
 
+/// An answer in its documented forms: text, or data if a schema was sent.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AnswerForm {
+    Text(String),
+    Data(StructuredAnswer),
+}
+
+/// An answer that is data, or why it is none.
+#[derive(Serialize)]
+struct StructuredAnswer {
+    status: &'static str,
+    data: Option<Value>,
+    raw_llm_output: Option<String>,
+    error: Option<String>,
+}
+
+/// The answer to a question with a schema that the model's text does not meet: the documented form.
+#[derive(Serialize)]
+pub(crate) struct UnstructuredBody {
+    answer: StructuredAnswer,
+    web_sources: [String; 0],
+}
+
+impl UnstructuredBody {
+    pub(crate) fn new(raw_output: String, error: String) -> Self {
+        let answer = StructuredAnswer {
+            status: "partial_success",
+            data: None,
+            raw_llm_output: Some(raw_output),
+            error: Some(error),
+        };
+        Self {
+            answer,
+            web_sources: [],
+        }
+    }
+}
+
 /// A whole answer.
 #[derive(Serialize)]
 pub(crate) struct AnswerBody {
-    answer: String,
+    answer: AnswerForm,
     web_sources: Vec<String>,
     sources: Vec<Passage>,
+    /// What was searched for beside the question.
+    retrieval: RetrievalUse,
     usage: UsageBody,
     history: HistoryUse,
     finish_reason: &'static str,
@@ -396,10 +453,20 @@ pub(crate) struct AnswerBody {
 
 impl From<Answer> for AnswerBody {
     fn from(answer: Answer) -> Self {
+        let form = match answer.data {
+            None => AnswerForm::Text(answer.text),
+            data => AnswerForm::Data(StructuredAnswer {
+                status: "success",
+                data,
+                raw_llm_output: None,
+                error: None,
+            }),
+        };
         Self {
-            answer: answer.text,
+            answer: form,
             web_sources: answer.web_sources,
             sources: passages(answer.sources),
+            retrieval: answer.retrieval,
             usage: answer.usage.into(),
             history: answer.history,
             finish_reason: match answer.finish_reason {

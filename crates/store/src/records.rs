@@ -33,6 +33,8 @@ pub struct BotSettings {
     pub prompt_template: Option<String>,
     /// Passages per retrieval.
     pub num_k: Option<usize>,
+    /// Whether a question is also searched for in other words.
+    pub ensemble: Option<bool>,
     /// How the bot's documents are split.
     pub chunking: Option<Chunking>,
     /// Registry name or path of the text model.
@@ -327,4 +329,17 @@ pub struct JobRecord {
     pub error: Option<String>,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_stored_before_a_setting_was_there_are_read() {
+        let stored = r#"{"prompt_template":null,"num_k":4,"chunking":null,"text_model":null,
+                         "embedding_model":null}"#;
+        let settings: BotSettings = serde_json::from_str(stored).unwrap();
+        assert_eq!((settings.num_k, settings.ensemble), (Some(4), None));
+    }
 }

@@ -1,13 +1,15 @@
 //! `ask`: one question, one streamed answer with its sources.
 
 use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use longtrainer::{
     Answer, BotId, ChatId, FinishReason, HistoryUse, LongTrainer, ResponseOptions, ResponseStream,
-    RetrievedDocument,
+    RetrievalUse, RetrievedDocument,
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::answer::{self, Outcome, milliseconds_to_first_token, tokens_per_second};
 use crate::error::CliError;
@@ -29,6 +31,9 @@ pub(crate) struct AskFlags {
     /// Go on with this chat [default: a new one]
     #[arg(long, value_name = "ID")]
     chat: Option<ChatId>,
+    /// File with a JSON Schema: the answer is JSON of it
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
     /// Print one JSON object with answer, sources and usage
     #[arg(long)]
     json: bool,
@@ -67,10 +72,11 @@ impl AnswerFlags {
 
 pub(crate) fn run(flags: AskFlags, mut session: Session) -> anyhow::Result<()> {
     let question = read_question(&flags.question)?;
+    let schema = flags.schema.as_deref().map(read_schema).transpose()?;
     let trainer = session.trainer()?;
     ensure_both(&trainer, &trainer.bot(&flags.bot)?, session.notes)?;
     let interrupts = Interrupts::listen()?;
-    let (chat_id, stream) = start(&trainer, &flags, &question)?;
+    let (chat_id, stream) = start(&trainer, &flags, &question, schema)?;
     let outcome = match flags.json {
         true => answer::read(stream, &chat_id, &interrupts, |_| Ok(()))?,
         false => answer::show(stream, &chat_id, &interrupts, &mut session.output)?,
@@ -98,14 +104,29 @@ fn read_question(argument: &str) -> Result<String, CliError> {
     Ok(question)
 }
 
+fn read_schema(path: &Path) -> Result<Value, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::SchemaFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    serde_json::from_str(&text).map_err(|source| CliError::SchemaMalformed {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Asks in the chat named, or in a new one; a new chat whose question is refused is not left
 /// behind.
 fn start(
     trainer: &LongTrainer,
     flags: &AskFlags,
     question: &str,
+    schema: Option<Value>,
 ) -> longtrainer::Result<(ChatId, ResponseStream)> {
-    let options = flags.answer.to_options(trainer);
+    let options = ResponseOptions {
+        schema,
+        ..flags.answer.to_options(trainer)
+    };
     if let Some(chat_id) = &flags.chat {
         let stream = trainer.stream_response(question, &flags.bot, chat_id, options)?;
         return Ok((chat_id.clone(), stream));
@@ -144,7 +165,10 @@ struct AnswerJson<'a> {
     chat_id: &'a ChatId,
     turn: u64,
     answer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
     sources: Vec<SourceJson<'a>>,
+    retrieval: &'a RetrievalUse,
     web_sources: &'a [String],
     finish_reason: &'static str,
     usage: UsageJson,
@@ -179,7 +203,9 @@ impl<'a> AnswerJson<'a> {
             chat_id,
             turn: answer.turn,
             answer: &answer.text,
+            data: answer.data.as_ref(),
             sources: answer.sources.iter().map(SourceJson::of).collect(),
+            retrieval: &answer.retrieval,
             web_sources: &answer.web_sources,
             finish_reason: match answer.finish_reason {
                 FinishReason::Stop => "stop",

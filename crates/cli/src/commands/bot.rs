@@ -194,6 +194,13 @@ fn print_summary(
             "num_k",
             bot.settings.num_k.unwrap_or(defaults.num_k).to_string(),
         ),
+        (
+            "ensemble",
+            bot.settings
+                .ensemble
+                .unwrap_or(defaults.ensemble)
+                .to_string(),
+        ),
         ("chunk size", chunking.chunk_size.to_string()),
         ("chunk overlap", chunking.chunk_overlap.to_string()),
     ];

@@ -18,6 +18,9 @@ pub(crate) struct BotFlags {
     /// Passages per retrieval
     #[arg(long, value_name = "N")]
     num_k: Option<usize>,
+    /// Search for a question in other words, too: slower, finds more
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    ensemble: Option<bool>,
     /// Most characters in one chunk of a document
     #[arg(long, value_name = "N")]
     chunk_size: Option<usize>,
@@ -45,6 +48,7 @@ impl BotFlags {
         Ok(BotOptions {
             prompt_template,
             num_k: self.num_k,
+            ensemble: self.ensemble,
             chunk_size: self.chunk_size,
             chunk_overlap: self.chunk_overlap,
             text_model: self.text_model,

@@ -23,6 +23,9 @@ pub(crate) struct InitFlags {
     /// Passages per retrieval
     #[arg(long, value_name = "N", default_value_t = DEFAULT_NUM_K)]
     num_k: usize,
+    /// Search for a question in other words, too: slower, finds more
+    #[arg(long)]
+    ensemble: bool,
     /// Most characters in one chunk of a document
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CHUNKING.chunk_size)]
     chunk_size: usize,
@@ -67,6 +70,7 @@ impl InitFlags {
     fn into_defaults(self) -> Defaults {
         Defaults {
             num_k: self.num_k,
+            ensemble: self.ensemble,
             chunking: Chunking {
                 chunk_size: self.chunk_size,
                 chunk_overlap: self.chunk_overlap,

@@ -3,7 +3,8 @@
 use clap::Args;
 use longtrainer::BotId;
 
-use crate::model_files::ensure_embedder;
+use crate::answer::tell_retrieval;
+use crate::model_files::{ensure_both, ensure_embedder};
 use crate::output::excerpt;
 use crate::session::Session;
 use crate::source_line::place_of;
@@ -27,8 +28,14 @@ pub(crate) struct SearchFlags {
 
 pub(crate) fn run(flags: SearchFlags, mut session: Session) -> anyhow::Result<()> {
     let trainer = session.trainer()?;
-    ensure_embedder(&trainer, &trainer.bot(&flags.bot)?, session.notes)?;
-    let found = trainer.search(&flags.bot, &flags.query, flags.num_k)?;
+    let bot = trainer.bot(&flags.bot)?;
+    match bot.settings.ensemble.unwrap_or(trainer.defaults().ensemble) {
+        true => ensure_both(&trainer, &bot, session.notes)?,
+        false => ensure_embedder(&trainer, &bot, session.notes)?,
+    }
+    let found = trainer.retrieve(&flags.bot, &flags.query, flags.num_k)?;
+    tell_retrieval(&found.retrieval, session.notes);
+    let found = found.documents;
     if flags.json {
         return session.output.json(&found);
     }

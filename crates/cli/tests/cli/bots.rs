@@ -143,3 +143,22 @@ fn an_unknown_bot_is_not_found_and_not_made() {
     }
     assert_eq!(world.ok(&["bot", "list"]).lines().count(), 1);
 }
+
+#[test]
+fn the_ensemble_is_switched_on_and_off() {
+    let world = World::new();
+    let bot = world.ok(&["bot", "create", "--ensemble"]);
+    let bot = bot.trim();
+    let ensemble = || world.json(&["bot", "show", bot, "--json"])["settings"]["ensemble"].clone();
+    assert_eq!(ensemble(), true);
+    assert!(
+        world
+            .ok(&["bot", "show", bot])
+            .contains("ensemble:        true")
+    );
+    world.ok(&["bot", "update", "--ensemble=false", bot]);
+    assert_eq!(ensemble(), false);
+    world
+        .run(&["bot", "update", bot, "--ensemble=perhaps"])
+        .expect(2, &["perhaps"]);
+}

@@ -101,3 +101,12 @@ fn a_value_out_of_range_in_the_settings_file_is_told() {
     world.write("data/longtrainer.toml", "[retrieval]\nnum_k = 0\n");
     world.run(&["bot", "list"]).expect(4, &["num_k"]);
 }
+
+#[test]
+fn the_ensemble_can_be_the_rule_for_all_bots() {
+    let world = World::new();
+    world.ok(&["init", "--ensemble"]);
+    let bot = world.bot();
+    let shown = world.ok(&["bot", "show", &bot]);
+    assert!(shown.contains("ensemble:        true"), "{shown}");
+}

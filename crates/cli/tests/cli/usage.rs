@@ -78,6 +78,18 @@ fn a_wrong_command_line_is_a_usage_error() {
 }
 
 #[test]
+fn a_schema_file_that_cannot_be_read_is_told_before_anything_is_opened() {
+    let world = World::new();
+    let ask = |file: &str| world.run(&["ask", NO_BOT, "why?", "--schema", file]);
+    ask("nowhere.json").expect(4, &["nowhere.json"]);
+    world.write("broken.json", "{\"type\": ");
+    ask("broken.json").expect(4, &["broken.json", "EOF"]);
+    assert!(!world.data().exists());
+    world.write("fine.json", "{\"type\": \"object\"}");
+    ask("fine.json").expect(3, &[NO_BOT]);
+}
+
+#[test]
 fn a_help_or_usage_error_makes_no_data_folder() {
     let world = World::new();
     world.ok(&["--help"]);

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use longtrainer_inference::{
-    BertEmbedder, DeviceChoice, Embedder, EmbedderOptions, GgufTextModel, SelectedDevice,
-    TextModel, TextModelOptions, select_device,
+    BertEmbedder, DeviceChoice, Embedder, EmbedderOptions, EngineOptions, GgufTextModel,
+    SelectedDevice, TextModel, TextModelOptions, select_device,
 };
 use longtrainer_models::{LocalModel, Registry, Role};
 
@@ -48,6 +48,8 @@ pub(crate) struct ModelPool {
     registry: Registry,
     device_choice: DeviceChoice,
     device: Mutex<Option<SelectedDevice>>,
+    /// How requests share a text model.
+    engine: EngineOptions,
     residency: Residency<Model>,
 }
 
@@ -63,6 +65,7 @@ impl ModelPool {
     pub(crate) fn new(
         registry: Registry,
         device_choice: DeviceChoice,
+        engine: EngineOptions,
         memory_budget: MemoryBudget,
         keep_alive: KeepAlive,
     ) -> Result<Self> {
@@ -71,6 +74,7 @@ impl ModelPool {
             registry,
             device_choice,
             device: Mutex::default(),
+            engine,
             residency: residency.map_err(|source| Error::KeepAliveThread { source })?,
         })
     }
@@ -162,6 +166,7 @@ impl ModelPool {
     fn load_text_model(&self, name: &str, file: &Path) -> Result<Model> {
         let options = TextModelOptions {
             device: self.device()?,
+            engine: self.engine.clone(),
             ..Default::default()
         };
         let model = GgufTextModel::load(name, file, &options)?;

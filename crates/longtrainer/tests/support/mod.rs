@@ -6,6 +6,7 @@
     reason = "each test binary uses its own part"
 )]
 
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct WordEmbedder {
     info: EmbedderInfo,
     /// Number of texts embedded so far.
     pub embedded: Mutex<usize>,
+    /// The texts of the last call.
+    pub last: Mutex<Vec<String>>,
 }
 
 impl WordEmbedder {
@@ -35,6 +38,7 @@ impl WordEmbedder {
                 device: "cpu".to_owned(),
             },
             embedded: Mutex::new(0),
+            last: Mutex::default(),
         })
     }
 }
@@ -46,6 +50,7 @@ impl Embedder for WordEmbedder {
 
     fn embed(&self, texts: &[&str]) -> longtrainer_inference::Result<Vec<Vec<f32>>> {
         *self.embedded.lock().unwrap() += texts.len();
+        *self.last.lock().unwrap() = texts.iter().map(|text| (*text).to_owned()).collect();
         Ok(texts.iter().map(|text| word_vector(text)).collect())
     }
 }
@@ -70,6 +75,8 @@ fn word_vector(text: &str) -> Vec<f32> {
 pub enum Behaviour {
     /// Says this, a word at a time.
     Say(String),
+    /// Says this and is cut off by the limit of the request.
+    SayAndBeCutOff(String),
     /// Says a word every few milliseconds until nobody listens.
     Ramble,
     /// Says nothing for as long as somebody listens: a prompt that takes for ever to read.
@@ -84,6 +91,8 @@ pub enum Behaviour {
 pub struct ScriptedModel {
     info: TextModelInfo,
     behaviour: Mutex<Behaviour>,
+    next: Mutex<VecDeque<Behaviour>>,
+    counted: Mutex<usize>,
     requests: Mutex<Vec<GenerateRequest>>,
     left: Arc<Mutex<usize>>,
 }
@@ -97,6 +106,8 @@ impl ScriptedModel {
                 device: "cpu".to_owned(),
             },
             behaviour: Mutex::new(Behaviour::Say("an answer".to_owned())),
+            next: Mutex::default(),
+            counted: Mutex::default(),
             requests: Mutex::default(),
             left: Arc::default(),
         })
@@ -104,6 +115,21 @@ impl ScriptedModel {
 
     pub fn behave(&self, behaviour: Behaviour) {
         *self.behaviour.lock().unwrap() = behaviour;
+    }
+
+    /// What to do for the next request alone; called again, for the one after it.
+    pub fn behave_once(&self, behaviour: Behaviour) {
+        self.next.lock().unwrap().push_back(behaviour);
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<GenerateRequest> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// How often tokens were counted since the last time this was asked.
+    pub fn counts(&self) -> usize {
+        std::mem::take(&mut *self.counted.lock().unwrap())
     }
 
     /// The messages of the last request.
@@ -129,6 +155,7 @@ impl TextModel for ScriptedModel {
     }
 
     fn count_tokens(&self, messages: &[Message]) -> longtrainer_inference::Result<usize> {
+        *self.counted.lock().unwrap() += 1;
         Ok(messages
             .iter()
             .map(|message| message.content.split_whitespace().count() + 2)
@@ -138,15 +165,12 @@ impl TextModel for ScriptedModel {
     fn generate(&self, request: GenerateRequest) -> longtrainer_inference::Result<TextStream> {
         self.requests.lock().unwrap().push(request);
         let (sender, receiver) = async_channel::unbounded();
-        let behaviour = self.behaviour.lock().unwrap().clone();
+        let once = self.next.lock().unwrap().pop_front();
+        let behaviour = once.unwrap_or_else(|| self.behaviour.lock().unwrap().clone());
         let left = Arc::clone(&self.left);
         std::thread::spawn(move || match behaviour {
-            Behaviour::Say(text) => {
-                for word in text.split_inclusive(' ') {
-                    let _ = sender.send_blocking(Ok(StreamItem::Text(word.to_owned())));
-                }
-                let _ = sender.send_blocking(Ok(StreamItem::Done(end())));
-            }
+            Behaviour::Say(text) => say(&sender, &text, FinishReason::Stop),
+            Behaviour::SayAndBeCutOff(text) => say(&sender, &text, FinishReason::Length),
             Behaviour::Ramble => {
                 while sender
                     .send_blocking(Ok(StreamItem::Text("and ".to_owned())))
@@ -175,11 +199,17 @@ impl TextModel for ScriptedModel {
     }
 }
 
-fn end() -> Generation {
-    Generation {
-        finish_reason: FinishReason::Stop,
-        usage: Usage::default(),
+type Sender = async_channel::Sender<longtrainer_inference::Result<StreamItem>>;
+
+fn say(sender: &Sender, text: &str, finish_reason: FinishReason) {
+    for word in text.split_inclusive(' ') {
+        let _ = sender.send_blocking(Ok(StreamItem::Text(word.to_owned())));
     }
+    let end = Generation {
+        finish_reason,
+        usage: Usage::default(),
+    };
+    let _ = sender.send_blocking(Ok(StreamItem::Done(end)));
 }
 
 /// A trainer over a fresh directory, with its models at hand.
@@ -228,13 +258,16 @@ impl World {
 
     /// A built bot that knows these texts.
     pub fn bot(&self, texts: &[&str]) -> BotId {
+        self.bot_with(texts, BotOptions::default())
+    }
+
+    /// The same with settings.
+    pub fn bot_with(&self, texts: &[&str], options: BotOptions) -> BotId {
         let bot_id = self.trainer.initialize_bot_id().unwrap();
         self.trainer
             .pass_documents(documents(texts), &bot_id)
             .unwrap();
-        self.trainer
-            .create_bot(&bot_id, BotOptions::default())
-            .unwrap();
+        self.trainer.create_bot(&bot_id, options).unwrap();
         bot_id
     }
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use longtrainer::{BotId, ChatId, ChatKind, ChatRecord};
+use longtrainer::{Answer, BotId, ChatId, ChatKind, ChatRecord};
 
 use crate::answer::AnswerStream;
 use crate::api_error::ApiError;
@@ -50,12 +50,23 @@ pub(crate) async fn ask(
     JsonBody(question): JsonBody<Question>,
 ) -> Result<Response, ApiError> {
     let form = Form::wanted(question.stream, &headers);
-    question.check(form != Form::Whole)?;
+    question.check(form)?;
     let answer = AnswerStream::begin(&state, bot_id, chat_id, question).await?;
     match form {
-        Form::Whole => Ok(Json(AnswerBody::from(answer.whole().await?)).into_response()),
+        Form::Whole => whole(answer.whole().await),
         Form::PlainText => plain_text(answer).await,
         Form::Events => Ok(events(answer)),
+    }
+}
+
+/// An answer, or the documented form of one that should have been data and is not.
+fn whole(answer: Result<Answer, ApiError>) -> Result<Response, ApiError> {
+    match answer {
+        Ok(answer) => Ok(Json(AnswerBody::from(answer)).into_response()),
+        Err(error) => {
+            let body = error.into_unstructured()?;
+            Ok(Json(body).into_response())
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::ids::Ids;
 use crate::ingestion;
 use crate::state::AppState;
 use crate::types::{
-    DocumentList, Done, JobBegun, OfDocument, Passages, PathRequest, SearchRequest, passages,
+    DocumentList, Done, JobBegun, OfDocument, Passages, PathRequest, SearchRequest,
 };
 
 /// Adds a file of this machine, as a job. What can be refused at once is: an unknown bot, a file
@@ -88,9 +88,7 @@ pub(crate) async fn search(
     JsonBody(request): JsonBody<SearchRequest>,
 ) -> Result<Json<Passages>, ApiError> {
     let found = state
-        .call(move |trainer| trainer.invoke_vectorstore(&bot_id, &request.query))
+        .call(move |trainer| trainer.retrieve(&bot_id, &request.query, None))
         .await?;
-    Ok(Json(Passages {
-        documents: passages(found),
-    }))
+    Ok(Json(Passages::from(found)))
 }

@@ -1,6 +1,6 @@
 //! Text chats: whole answers, records, names.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fakes::Behaviour;
 use crate::server::TestServer;
@@ -186,4 +186,99 @@ fn a_bot_that_was_never_built_does_not_answer() {
     let chat = made["chat_id"].as_str().unwrap();
     let reason = server.post(&format!("/bots/{bot}/chats/{chat}"), &json!({"query": "?"}));
     assert!(reason.refused(409).contains("has not been built"));
+}
+
+fn schema() -> Value {
+    json!({"type": "object", "properties": {"keeper": {"type": "string"}}, "required": ["keeper"]})
+}
+
+#[test]
+fn a_schema_makes_the_answer_data_in_the_documented_form() {
+    let server = TestServer::start();
+    let (ask, chat) = server.chat();
+    server.behave(Behaviour::Say("{\"keeper\": \"Ingrid\"}".to_owned()));
+    let body = json!({"query": "Who?", "schema": schema()});
+    let answer = server.post(&ask, &body).ok();
+    let expected = json!({"status": "success", "data": {"keeper": "Ingrid"},
+                          "raw_llm_output": null, "error": null});
+    assert_eq!(answer["answer"], expected);
+    assert_eq!(answer["web_sources"], json!([]));
+    assert_eq!(answer["turn"], 0);
+    assert_eq!(
+        server.only_turn(&chat)["answer"],
+        "{\"keeper\": \"Ingrid\"}",
+        "stored as JSON"
+    );
+}
+
+#[test]
+fn an_answer_that_is_no_data_is_told_in_the_documented_form_and_is_a_failed_turn() {
+    for (behaviour, raw, why) in [
+        (
+            Behaviour::SayAndBeCutOff("{\"kee".to_owned()),
+            "{\"kee",
+            "cut off",
+        ),
+        (
+            Behaviour::Say("Ingrid.".to_owned()),
+            "Ingrid.",
+            "not what the schema",
+        ),
+    ] {
+        let server = TestServer::start();
+        let (ask, chat) = server.chat();
+        server.behave(behaviour);
+        let body = json!({"query": "Who?", "schema": schema()});
+        let answer = server.post(&ask, &body).ok();
+        let answer_of = &answer["answer"];
+        assert_eq!(answer_of["status"], "partial_success", "{answer}");
+        assert_eq!(answer_of["data"], json!(null));
+        assert_eq!(answer_of["raw_llm_output"], raw);
+        assert!(
+            answer_of["error"].as_str().unwrap().contains(why),
+            "{answer}"
+        );
+        assert_eq!(server.only_turn(&chat)["status"], "failed");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_schema_is_refused() {
+    let server = TestServer::start();
+    let (ask, chat) = server.chat();
+    let reason = server.post(&ask, &json!({"query": "Who?", "schema": ["keeper"]}));
+    assert!(reason.refused(400).contains("it is an array"));
+    let streamed = json!({"query": "Who?", "schema": schema(), "stream": true});
+    assert!(
+        server
+            .post(&ask, &streamed)
+            .refused(422)
+            .contains("event-stream")
+    );
+    assert!(server.turns(&chat).is_empty());
+}
+
+#[test]
+fn a_bot_with_the_ensemble_tells_what_was_searched_for() {
+    let server = TestServer::start();
+    let (ask, _) = server.chat();
+    let bot = ask.split('/').nth(2).unwrap().to_owned();
+    let built = json!({"ensemble": true});
+    server.post(&format!("/bots/{bot}/build"), &built).ok();
+    server.behave(Behaviour::Say("1. Who tends the light?".to_owned()));
+    let found = server
+        .post(
+            &format!("/bots/{bot}/vectorstore"),
+            &json!({"query": "Who?"}),
+        )
+        .ok();
+    assert_eq!(
+        found["retrieval"]["phrasings"],
+        json!(["Who tends the light?"])
+    );
+    let answer = server.post(&ask, &json!({"query": "Who?"})).ok();
+    assert_eq!(
+        answer["retrieval"],
+        json!({"phrasings": ["Who tends the light?"], "with_conversation": false})
+    );
 }

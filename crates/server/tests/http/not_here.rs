@@ -34,7 +34,6 @@ fn fields_that_are_not_honoured_are_named() {
             json!({"query": "?", "web_search": true}),
             "web_search",
         ),
-        (&ask, json!({"query": "?", "schema": schema}), "schema"),
         (&build, json!({"agent_mode": true}), "agent_mode"),
         (&build, json!({"tools": ["web_search"]}), "tools"),
         (

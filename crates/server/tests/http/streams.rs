@@ -173,3 +173,27 @@ fn a_client_that_does_not_wait_for_a_whole_answer_stops_the_model() {
             .all(|turn| turn["status"] == "cancelled")
     );
 }
+
+#[test]
+fn events_may_carry_data() {
+    let server = TestServer::start();
+    let (ask, _) = server.chat();
+    server.behave(Behaviour::Say("{\"n\": 7}".to_owned()));
+    let headers = [
+        ("Accept", "text/event-stream"),
+        ("Content-Type", "application/json"),
+    ];
+    let body = br#"{"query": "Who?", "stream": true, "schema": {"type": "object"}}"#;
+    let reply = server.post_raw(&ask, &headers, body);
+    let all = events(&reply.body);
+    let (name, data) = all.last().unwrap();
+    assert_eq!(name, "done");
+    assert_eq!(data["answer"]["data"], json!({"n": 7}));
+
+    server.behave(Behaviour::SayAndBeCutOff("{\"n\"".to_owned()));
+    let reply = server.post_raw(&ask, &headers, body);
+    let all = events(&reply.body);
+    let (name, data) = all.last().unwrap();
+    assert_eq!(name, "error");
+    assert!(data["detail"].as_str().unwrap().contains("cut off"));
+}
