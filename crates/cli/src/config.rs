@@ -185,7 +185,7 @@ impl Config {
 
 impl ChatSection {
     fn to_sampling(&self) -> Sampling {
-        let base = Sampling::default();
+        let base = Defaults::default().sampling;
         Sampling {
             temperature: self.temperature.unwrap_or(base.temperature),
             top_k: self.top_k.or(base.top_k),

@@ -35,7 +35,7 @@ pub struct Defaults {
     pub max_token_limit: usize,
     /// Most tokens of an answer.
     pub max_answer_tokens: usize,
-    /// How the text model chooses tokens.
+    /// How the text model chooses tokens: the likeliest, with a little against repetition.
     pub sampling: Sampling,
     /// Registry name or `.gguf` path of the text model; `None` is the registry's default.
     pub text_model: Option<String>,
@@ -52,10 +52,19 @@ impl Default for Defaults {
             chunking: DEFAULT_CHUNKING,
             max_token_limit: DEFAULT_MAX_TOKEN_LIMIT,
             max_answer_tokens: DEFAULT_MAX_ANSWER_TOKENS,
-            sampling: Sampling::default(),
+            sampling: default_sampling(),
             text_model: None,
             embedding_model: None,
         }
+    }
+}
+
+/// Greedy, with so little against repetition that quotations stay whole: without it a small model can
+/// say one line of a passage until its tokens are used up.
+fn default_sampling() -> Sampling {
+    Sampling {
+        repetition_penalty: 1.05,
+        ..Sampling::default()
     }
 }
 

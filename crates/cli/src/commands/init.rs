@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use longtrainer::{Chunking, DEFAULT_CHUNKING, Defaults, Sampling};
+use longtrainer::{Chunking, DEFAULT_CHUNKING, Defaults};
 use longtrainer::{DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_TOKEN_LIMIT, DEFAULT_NUM_K};
 use longtrainer_server::DEFAULT_PORT;
 
@@ -77,7 +77,7 @@ impl InitFlags {
             },
             max_token_limit: self.max_token_limit,
             max_answer_tokens: self.max_answer_tokens,
-            sampling: self.sampling.over(&Sampling::default()),
+            sampling: self.sampling.over(&Defaults::default().sampling),
             text_model: self.text_model,
             embedding_model: self.embedding_model,
             ..Defaults::default()
