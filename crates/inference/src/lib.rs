@@ -41,6 +41,7 @@ pub use embedder::{BertEmbedder, EmbedderOptions, Precision};
 pub use engine::{EngineMetrics, EngineOptions, Outcome, RequestFigures, StepFigures};
 pub use error::{Error, Result};
 pub use grammar::{JsonProblem, validate_json};
+pub use longtrainer_images::{Detail, Picture, PictureHash};
 pub use message::{Message, Role};
 pub use request::{GenerateRequest, Grammar};
 pub use sampling::{Dry, Sampling};

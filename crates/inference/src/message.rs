@@ -1,5 +1,6 @@
 //! The messages of a chat, as every chat template knows them.
 
+use longtrainer_images::Picture;
 use serde::{Deserialize, Serialize};
 
 /// Who speaks.
@@ -21,6 +22,9 @@ pub struct Message {
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// What is shown with it: the model sees the pictures, in this order, before it reads the text.
+    #[serde(skip)]
+    pub pictures: Vec<Picture>,
 }
 
 impl Message {
@@ -29,6 +33,12 @@ impl Message {
         Self {
             role,
             content: content.into(),
+            pictures: Vec::new(),
         }
+    }
+
+    /// The message with pictures.
+    pub fn with_pictures(self, pictures: Vec<Picture>) -> Self {
+        Self { pictures, ..self }
     }
 }

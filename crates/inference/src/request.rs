@@ -1,5 +1,6 @@
 //! What a text model is asked for.
 
+use longtrainer_images::Detail;
 use serde_json::Value;
 
 use crate::{Message, Sampling};
@@ -9,6 +10,8 @@ use crate::{Message, Sampling};
 pub struct GenerateRequest {
     /// The chat so far; the answer is the assistant's next message.
     pub messages: Vec<Message>,
+    /// How closely the pictures of the messages are looked at; `None` is what suits the device.
+    pub detail: Option<Detail>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Most tokens in the answer.
@@ -29,6 +32,7 @@ impl GenerateRequest {
     pub fn new(messages: Vec<Message>, max_tokens: usize) -> Self {
         Self {
             messages,
+            detail: None,
             sampling: Sampling::default(),
             max_tokens,
             stop: Vec::new(),

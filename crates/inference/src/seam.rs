@@ -41,10 +41,14 @@ pub struct TextModelInfo {
     pub device: String,
 }
 
-/// Turns messages into a stream of text.
+/// Turns messages, and the pictures in them if it [sees](Self::sees), into a stream of text.
 pub trait TextModel: Send + Sync {
     /// What it is.
     fn info(&self) -> &TextModelInfo;
+    /// Whether it looks at the pictures of messages; one that does not refuses them.
+    fn sees(&self) -> bool {
+        false
+    }
     /// Tokens of the prompt that these messages make, template included.
     fn count_tokens(&self, messages: &[Message]) -> Result<usize>;
     /// Queues a request. Errors that can be known before the first token come at once; later ones
