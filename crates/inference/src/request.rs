@@ -44,7 +44,8 @@ impl GenerateRequest {
 }
 
 /// The shape of an answer. Tokens that would leave it are never chosen, so a whole answer has it; one
-/// that ends for its length may be the beginning of one.
+/// that ends for its length may be the beginning of one. JSON is brought to its end in time where
+/// the tokens are enough for what the schema requires.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Grammar {
     /// A JSON value that a JSON Schema (draft 2020-12) allows.

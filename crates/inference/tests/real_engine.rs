@@ -123,30 +123,21 @@ fn company_cache_and_guesses_change_no_letter() {
     }
 }
 
-/// A schema without the list that can be continued for ever: a small model would.
-fn ending(mut schema: Value) -> Value {
-    schema["$defs"]["list"]["properties"]["next"] = json!({"type": "null"});
-    schema
-}
-
 #[test]
-#[ignore = "takes minutes; run it in a release build"]
 fn two_hundred_random_schemas_give_two_hundred_valid_objects() {
     let Some(model) = model(EngineOptions::default()) else {
         return;
     };
     let mut maker = SchemaMaker::new(7);
-    let schemas: Vec<Value> = (0..200).map(|_| ending(maker.schema())).collect();
+    let schemas: Vec<Value> = (0..200).map(|_| maker.schema()).collect();
     let streams: Vec<TextStream> = schemas
         .iter()
         .enumerate()
         .map(|(number, schema)| {
             let ask = format!("Make up an example of this JSON Schema: {schema}");
-            let mut request = GenerateRequest::new(vec![Message::new(Role::User, ask)], 1200);
+            let mut request = GenerateRequest::new(vec![Message::new(Role::User, ask)], 400);
             request.grammar = Some(Grammar::JsonSchema(schema.clone()));
             request.sampling.temperature = 0.8;
-            // Else the model goes on for ever where the schema lets it: with members of any name.
-            request.sampling.frequency_penalty = 0.5;
             request.sampling.seed = Some(number as u64);
             model.generate(request).unwrap()
         })

@@ -278,8 +278,9 @@ impl<C: TokenCache> Sequence<C> {
     }
 
     fn choose(&mut self, logits: &mut [f32]) -> Result<Choice> {
+        let left = self.job.max_tokens.saturating_sub(self.answered());
         let mask = match &mut self.job.guide {
-            Some(guide) => Some(guide.mask()?),
+            Some(guide) => Some(guide.mask_within(left)?),
             None => None,
         };
         let text = Text {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use llguidance::{Matcher, ParserFactory, panic_utils};
 
+use super::closing::Closing;
 use super::{Guide, endings, first_line, source};
 use crate::{Error, Grammar, Result};
 
@@ -27,6 +28,7 @@ pub(super) fn in_time(
     parsers: &Arc<ParserFactory>,
     compiling: &Arc<AtomicUsize>,
     grammar: &Grammar,
+    closing: Option<Closing>,
 ) -> Result<Guide> {
     let kind = source::kind(grammar);
     let failed = |problem: Problem| Error::Grammar { kind, problem };
@@ -35,7 +37,8 @@ pub(super) fn in_time(
     let (done, result) = mpsc::sync_channel(1);
     let (parsers, grammar) = (Arc::clone(parsers), grammar.clone());
     let work = move || {
-        let compiled = compile(&parsers, &grammar).and_then(|matcher| Guide::new(matcher, kind));
+        let compiled = compile(&parsers, &grammar);
+        let compiled = compiled.and_then(|matcher| Guide::new(matcher, kind, closing));
         drop(turn);
         // Nobody waits any more when it took too long.
         let _ = done.send(compiled);

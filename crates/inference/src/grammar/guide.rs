@@ -2,6 +2,7 @@
 
 use llguidance::Matcher;
 
+use super::closing::Closing;
 use super::first_line;
 use crate::sampling::TokenMask;
 use crate::{Error, Result};
@@ -13,6 +14,10 @@ pub(crate) struct Guide {
     ends: Vec<u32>,
     /// The tokens that may come next, once they were asked for.
     mask: Option<TokenMask>,
+    /// Of JSON: how to bring it to its end.
+    closing: Option<Closing>,
+    /// The tokens that lead there, of those that may come next.
+    narrowed: Option<TokenMask>,
     finished: bool,
 }
 
@@ -25,7 +30,11 @@ impl std::fmt::Debug for Guide {
 
 impl Guide {
     /// At the beginning of an answer, where some token must be possible.
-    pub(super) fn new(matcher: Matcher, kind: &'static str) -> Result<Self, String> {
+    pub(super) fn new(
+        matcher: Matcher,
+        kind: &'static str,
+        closing: Option<Closing>,
+    ) -> Result<Self, String> {
         let environment = matcher
             .tok_env()
             .map_err(|error| first_line(&error.to_string()))?;
@@ -34,6 +43,8 @@ impl Guide {
             kind,
             ends: environment.tok_trie().eos_tokens().to_vec(),
             mask: None,
+            closing,
+            narrowed: None,
             finished: false,
         };
         guide.mask = Some(guide.compute_mask()?);
@@ -52,6 +63,24 @@ impl Guide {
             None => self.compute_mask().map_err(|problem| self.error(problem))?,
         };
         Ok(self.mask.insert(mask))
+    }
+
+    /// The tokens that may come next in an answer that may have `left` tokens more. If JSON had better
+    /// come to its end, that is only those which bring it there, if there are any; else those of
+    /// [`mask`](Self::mask).
+    ///
+    /// # Errors
+    ///
+    /// As [`mask`](Self::mask).
+    pub(crate) fn mask_within(&mut self, left: usize) -> Result<&TokenMask> {
+        let closing = self.closing.as_ref();
+        if closing.is_none_or(|closing| left > closing.tokens_to_end()) {
+            return self.mask();
+        }
+        let mask = self.mask()?.clone();
+        let closing = self.closing.as_ref();
+        let narrowed = closing.and_then(|closing| closing.narrow(&mask));
+        Ok(self.narrowed.insert(narrowed.unwrap_or(mask)))
     }
 
     fn compute_mask(&mut self) -> Result<TokenMask, String> {
@@ -78,10 +107,19 @@ impl Guide {
             return Ok(());
         }
         self.mask = None;
+        self.follow(token);
         let taken = self.matcher.consume_token(token);
         taken.map_err(|error| self.error(first_line(&error.to_string())))?;
         self.finished |= self.matcher.is_stopped();
         Ok(())
+    }
+
+    fn follow(&mut self, token: u32) {
+        if let Some(closing) = &mut self.closing
+            && let Ok(environment) = self.matcher.tok_env()
+        {
+            closing.read(environment.tok_trie().token(token));
+        }
     }
 
     /// Whether nothing but the end may follow.

@@ -3,11 +3,14 @@
 //! A grammar is compiled before the first token, so whatever is wrong with it is an error by then: it
 //! cannot be read, it allows no text at all, it allows none that ends, or it is too large. Compiling
 //! and the walk through the grammar are llguidance's. What it does not look for is looked for here:
-//! limits of size, whole numbers that do not fit into its floats, and rules without an end.
+//! limits of size, whole numbers that do not fit into its floats, and rules without an end. JSON whose
+//! tokens run short is brought to its end.
 
+mod closing;
 mod compile;
 mod endings;
 mod guide;
+mod least;
 mod schema;
 mod source;
 mod validate;
@@ -24,6 +27,7 @@ use llguidance::{ParserFactory, panic_utils};
 use crate::tokenizer::GgufTokenizer;
 use crate::{Error, Grammar, Result};
 
+use closing::{Closing, ClosingTokens};
 pub(crate) use guide::Guide;
 pub use validate::{JsonProblem, validate_json};
 
@@ -31,6 +35,8 @@ pub use validate::{JsonProblem, validate_json};
 /// some memory, so it is made for the first request that needs it.
 pub(crate) struct GuideFactory {
     parsers: Arc<ParserFactory>,
+    /// What brings JSON to its end.
+    closing: Arc<ClosingTokens>,
     /// Compilations that are under way, those that nobody waits for any more among them.
     compiling: Arc<AtomicUsize>,
 }
@@ -57,14 +63,15 @@ impl GuideFactory {
             let mut parsers = ParserFactory::new(&environment, capabilities, &slices)?;
             parsers.quiet();
             *parsers.limits_mut() = limits();
-            Ok(parsers)
+            Ok((parsers, ClosingTokens::new(environment.tok_trie())))
         }));
-        let parsers = made.map_err(|problem| Error::Grammar {
+        let (parsers, closing) = made.map_err(|problem| Error::Grammar {
             kind: "grammar",
             problem: first_line(&problem.to_string()),
         })?;
         Ok(Self {
             parsers: Arc::new(parsers),
+            closing: Arc::new(closing),
             compiling: Arc::default(),
         })
     }
@@ -75,7 +82,11 @@ impl GuideFactory {
     ///
     /// [`Error::Grammar`] for grammars that cannot be read, cannot be met or are too large.
     pub(crate) fn compile(&self, grammar: &Grammar) -> Result<Guide> {
-        compile::in_time(&self.parsers, &self.compiling, grammar)
+        let closing = match grammar {
+            Grammar::JsonSchema(schema) => Some(Closing::new(Arc::clone(&self.closing), schema)),
+            _ => None,
+        };
+        compile::in_time(&self.parsers, &self.compiling, grammar, closing)
     }
 }
 

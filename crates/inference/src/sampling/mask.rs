@@ -16,6 +16,23 @@ impl TokenMask {
         some.then_some(Self { words })
     }
 
+    /// A set of tokens; `None` without any.
+    pub(crate) fn from_tokens(tokens: impl Iterator<Item = u32>) -> Option<Self> {
+        let mut words = Vec::new();
+        for token in tokens {
+            let word = token as usize / WORD;
+            words.resize(words.len().max(word + 1), 0);
+            words[word] |= 1 << (token as usize % WORD);
+        }
+        Self::from_words(words)
+    }
+
+    /// The tokens that are in both; `None` if none is.
+    pub(crate) fn and(&self, other: &Self) -> Option<Self> {
+        let words = self.words.iter().zip(&other.words);
+        Self::from_words(words.map(|(left, right)| left & right).collect())
+    }
+
     /// Whether the token may come next.
     #[cfg(test)]
     pub(crate) fn allows(&self, token: u32) -> bool {

@@ -113,3 +113,44 @@ fn texts_that_are_not_of_their_schema_are_told_where() {
         Err(JsonProblem::Schema { .. })
     ));
 }
+
+/// Tokens that a text may have; required names are spelled out in bytes here.
+const MOST: usize = 700;
+
+#[test]
+fn a_text_whose_tokens_run_short_comes_to_its_end() {
+    let mut maker = SchemaMaker::new(23);
+    for _ in 0..300 {
+        let schema = maker.schema();
+        let mut guide = factory()
+            .compile(&Grammar::JsonSchema(schema.clone()))
+            .unwrap();
+        let mut text = Vec::new();
+        for left in (0..=MOST).rev() {
+            assert!(
+                left > 0,
+                "no end: {schema} {}",
+                String::from_utf8_lossy(&text)
+            );
+            // As if names and values took a quarter as many tokens, which they do in real vocabularies.
+            let mask = guide.mask_within(left / 4).unwrap();
+            let tokens: Vec<u32> = mask.tokens().collect();
+            let token = tokens[maker.below(tokens.len())];
+            guide.accept(token).unwrap();
+            if tokenizer().is_end(token) {
+                break;
+            }
+            text.extend(tokenizer().token_bytes(token));
+        }
+        let text = String::from_utf8(text).unwrap();
+        assert!(validate_json(&schema, &text).is_ok(), "{schema}\n{text}");
+    }
+}
+
+#[test]
+fn other_grammars_are_not_narrowed() {
+    let grammar = Grammar::Regex("[a-z]+".to_owned());
+    let mut guide = factory().compile(&grammar).unwrap();
+    let mask = guide.mask().unwrap().clone();
+    assert_eq!(guide.mask_within(1).unwrap(), &mask);
+}
