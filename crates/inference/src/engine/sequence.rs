@@ -12,7 +12,7 @@ use super::model::{BLOCK_TOKENS, Part, TokenCache};
 use super::plan::Progress;
 use super::step_cost::{StepCost, best_draft_length};
 use crate::answer_text::{AnswerText, Piece};
-use crate::sampling::{Choice, Sampler, Text};
+use crate::sampling::{Choice, Sampler, Text, TokenMask};
 use crate::{Error, FinishReason, Generation, Result, StreamItem, TokenChoice, TokenLogprob};
 
 /// Most tokens that are guessed at once.
@@ -278,17 +278,22 @@ impl<C: TokenCache> Sequence<C> {
     }
 
     fn choose(&mut self, logits: &mut [f32]) -> Result<Choice> {
-        let left = self.job.max_tokens.saturating_sub(self.answered());
-        let mask = match &mut self.job.guide {
-            Some(guide) => Some(guide.mask_within(left)?),
-            None => None,
-        };
+        let left = self.job.max_tokens.saturating_sub(self.answered() + 1);
         let text = Text {
             tokens: &self.text,
             prompt: self.job.prompt.len(),
         };
-        let top_logprobs = self.job.top_logprobs;
-        Ok(self.sampler.choose(logits, text, mask, top_logprobs))
+        let (sampler, top) = (&mut self.sampler, self.job.top_logprobs);
+        let Some(guide) = &mut self.job.guide else {
+            return Ok(sampler.choose(logits, text, None, top));
+        };
+        let raw = guide.must_come_to_an_end().then(|| logits.to_vec());
+        let chosen = sampler.choose(logits, text, Some(guide.mask()?), top);
+        let instead = guide.instead_of(chosen.token, left);
+        match (raw, instead.and_then(TokenMask::only)) {
+            (Some(mut raw), Some(only)) => Ok(sampler.choose(&mut raw, text, Some(&only), top)),
+            _ => Ok(chosen),
+        }
     }
 
     /// Adds a token to the answer, unless it ends it.

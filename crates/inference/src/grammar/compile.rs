@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use llguidance::{Matcher, ParserFactory, panic_utils};
 
-use super::closing::Closing;
+use super::closing::Endings;
+use super::least::longest_part;
+use super::way_out::WayOut;
 use super::{Guide, endings, first_line, source};
 use crate::{Error, Grammar, Result};
 
@@ -28,17 +30,18 @@ pub(super) fn in_time(
     parsers: &Arc<ParserFactory>,
     compiling: &Arc<AtomicUsize>,
     grammar: &Grammar,
-    closing: Option<Closing>,
+    ways: &Arc<WayOut>,
 ) -> Result<Guide> {
     let kind = source::kind(grammar);
     let failed = |problem: Problem| Error::Grammar { kind, problem };
     let turn = Turn::take(compiling)
         .ok_or_else(|| failed(format!("{AT_ONCE} grammars are being read at the moment")))?;
     let (done, result) = mpsc::sync_channel(1);
-    let (parsers, grammar) = (Arc::clone(parsers), grammar.clone());
+    let (parsers, ways, grammar) = (Arc::clone(parsers), Arc::clone(ways), grammar.clone());
     let work = move || {
         let compiled = compile(&parsers, &grammar);
-        let compiled = compiled.and_then(|matcher| Guide::new(matcher, kind, closing));
+        let endings = || endings(ways, &grammar);
+        let compiled = compiled.and_then(|matcher| Guide::new(matcher, kind, endings()));
         drop(turn);
         // Nobody waits any more when it took too long.
         let _ = done.send(compiled);
@@ -66,6 +69,17 @@ fn compile(parsers: &ParserFactory, grammar: &Grammar) -> Result<Matcher, Proble
         Ok(Matcher::new(Ok(parser)))
     }));
     compiled.map_err(|error| first_line(&format!("{error:#}")))
+}
+
+/// Only JSON is brought to its end: of other grammars nobody can say what is lost with an end.
+fn endings(ways: Arc<WayOut>, grammar: &Grammar) -> Option<Endings> {
+    match grammar {
+        Grammar::JsonSchema(schema) => Some(Endings {
+            ways,
+            longest_part: longest_part(schema),
+        }),
+        _ => None,
+    }
 }
 
 /// One of the compilations that may be under way.

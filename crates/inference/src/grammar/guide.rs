@@ -2,7 +2,7 @@
 
 use llguidance::Matcher;
 
-use super::closing::Closing;
+use super::closing::{Closing, Endings};
 use super::first_line;
 use crate::sampling::TokenMask;
 use crate::{Error, Result};
@@ -14,10 +14,10 @@ pub(crate) struct Guide {
     ends: Vec<u32>,
     /// The tokens that may come next, once they were asked for.
     mask: Option<TokenMask>,
-    /// Of JSON: how to bring it to its end.
+    /// Of JSON: what is known about its ends, before the first token was chosen.
+    endings: Option<Endings>,
+    /// And afterwards, unless it has no end that is short enough.
     closing: Option<Closing>,
-    /// The tokens that lead there, of those that may come next.
-    narrowed: Option<TokenMask>,
     finished: bool,
 }
 
@@ -33,7 +33,7 @@ impl Guide {
     pub(super) fn new(
         matcher: Matcher,
         kind: &'static str,
-        closing: Option<Closing>,
+        endings: Option<Endings>,
     ) -> Result<Self, String> {
         let environment = matcher
             .tok_env()
@@ -43,8 +43,8 @@ impl Guide {
             kind,
             ends: environment.tok_trie().eos_tokens().to_vec(),
             mask: None,
-            closing,
-            narrowed: None,
+            endings,
+            closing: None,
             finished: false,
         };
         guide.mask = Some(guide.compute_mask()?);
@@ -65,22 +65,18 @@ impl Guide {
         Ok(self.mask.insert(mask))
     }
 
-    /// The tokens that may come next in an answer that may have `left` tokens more. If JSON had better
-    /// come to its end, that is only those which bring it there, if there are any; else those of
-    /// [`mask`](Self::mask).
-    ///
-    /// # Errors
-    ///
-    /// As [`mask`](Self::mask).
-    pub(crate) fn mask_within(&mut self, left: usize) -> Result<&TokenMask> {
-        let closing = self.closing.as_ref();
-        if closing.is_none_or(|closing| left > closing.tokens_to_end()) {
-            return self.mask();
+    /// The token to take instead of one of the mask, if an answer that may have `left` tokens behind
+    /// it could not come to its end otherwise. `None` where the token will do, where nothing would,
+    /// and in grammars other than JSON.
+    pub(crate) fn instead_of(&mut self, token: u32, left: usize) -> Option<u32> {
+        if let Some(endings) = self.endings.take() {
+            self.closing = Closing::new(endings, &self.matcher, left + 1);
         }
-        let mask = self.mask()?.clone();
-        let closing = self.closing.as_ref();
-        let narrowed = closing.and_then(|closing| closing.narrow(&mask));
-        Ok(self.narrowed.insert(narrowed.unwrap_or(mask)))
+        let closing = self.closing.as_mut()?;
+        if closing.leaves_an_end(&self.matcher, token, left) {
+            return None;
+        }
+        closing.first_of_way(&self.matcher, left + 1)
     }
 
     fn compute_mask(&mut self) -> Result<TokenMask, String> {
@@ -107,19 +103,13 @@ impl Guide {
             return Ok(());
         }
         self.mask = None;
-        self.follow(token);
+        if let Some(closing) = &mut self.closing {
+            closing.read(token);
+        }
         let taken = self.matcher.consume_token(token);
         taken.map_err(|error| self.error(first_line(&error.to_string())))?;
         self.finished |= self.matcher.is_stopped();
         Ok(())
-    }
-
-    fn follow(&mut self, token: u32) {
-        if let Some(closing) = &mut self.closing
-            && let Ok(environment) = self.matcher.tok_env()
-        {
-            closing.read(environment.tok_trie().token(token));
-        }
     }
 
     /// Whether nothing but the end may follow.
@@ -131,6 +121,11 @@ impl Guide {
     #[cfg(test)]
     pub(crate) fn is_accepting(&mut self) -> bool {
         self.finished || self.matcher.is_accepting().unwrap_or(false)
+    }
+
+    /// Whether a token may have to be replaced, by [`instead_of`](Self::instead_of).
+    pub(crate) fn must_come_to_an_end(&self) -> bool {
+        self.endings.is_some() || self.closing.is_some()
     }
 
     /// Tokens that must follow, as the tokenizer would cut them; none where the grammar leaves a

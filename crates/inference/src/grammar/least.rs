@@ -1,13 +1,13 @@
-//! How long the shortest value of a JSON Schema is, roughly: what must be left of an answer's tokens
-//! when it is brought to its end.
+//! How long the shortest values of a JSON Schema and of its parts are, roughly: what must be left of an
+//! answer's tokens when such a part is begun.
 
 use std::cell::Cell;
 use std::cmp::max;
 
 use serde_json::{Map, Value};
 
-/// References followed, one inside another; a value that goes deeper is not the shortest.
-const DEEPEST: usize = 24;
+/// Parts inside one another; a value that goes deeper is not the shortest.
+const DEEPEST: usize = 64;
 /// Parts of a schema that are looked at: alternatives of alternatives can be without number.
 const MOST_PARTS: usize = 20_000;
 /// Bytes of a value about which the schema says too little or too much.
@@ -17,15 +17,37 @@ const ENDLESS: usize = 1 << 16;
 /// Bytes around a member: quotes, colon, comma and spaces.
 const AROUND: usize = 6;
 
-/// Bytes of a short value of a schema.
-pub(super) fn least_bytes(schema: &Value) -> usize {
+/// Bytes of JSON a token, at least: short names and values between signs.
+const BYTES_A_TOKEN: usize = 2;
+
+/// Tokens of a short value of that part of a schema whose short values are the longest.
+pub(super) fn longest_part(schema: &Value) -> usize {
     let parts = Cell::new(0);
-    let whole = Schema {
-        root: schema,
+    let mut longest = 0;
+    let mut all = vec![schema];
+    while let Some(part) = all.pop() {
+        longest = longest.max(bytes_of(schema, part, &parts));
+        match part {
+            Value::Object(members) => all.extend(members.values()),
+            Value::Array(items) => all.extend(items),
+            _ => {}
+        }
+    }
+    longest.div_ceil(BYTES_A_TOKEN)
+}
+
+/// Bytes of a short value of a part.
+fn bytes_of(root: &Value, part: &Value, parts: &Cell<usize>) -> usize {
+    let schema = Schema {
+        root,
         deep: 0,
-        parts: &parts,
+        parts,
     };
-    whole.of(schema).min(ENDLESS)
+    match schema.of(part) {
+        // Nothing is known about parts that were not looked at.
+        _ if parts.get() > MOST_PARTS => ENDLESS,
+        bytes => bytes.min(ENDLESS),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -146,6 +168,10 @@ mod tests {
 
     use super::*;
 
+    fn least_bytes(schema: &Value) -> usize {
+        bytes_of(schema, schema, &Cell::new(0))
+    }
+
     #[test]
     fn what_is_required_counts_and_what_is_not_does_not() {
         let member = json!({"type": "string", "minLength": 10});
@@ -178,7 +204,21 @@ mod tests {
     fn alternatives_without_number_take_no_time() {
         let again = json!({"$ref": "#"});
         let schema = json!({"anyOf": [again, again, again, again, again, {"const": 1}]});
-        assert!(least_bytes(&schema) <= SOME);
+        assert_eq!(
+            least_bytes(&schema),
+            ENDLESS,
+            "nobody looked at all of them"
+        );
+    }
+
+    #[test]
+    fn the_longest_part_may_lie_anywhere() {
+        let long = json!({"type": "array", "minItems": 50, "items": {"const": 1}});
+        let schema =
+            json!({"anyOf": [{"const": 1}, {"type": "object", "properties": {"x": long}}]});
+        assert_eq!(longest_part(&schema), (2 + 50 * 3_usize).div_ceil(2));
+        let endless = json!({"$defs": {"a": {"$ref": "#/$defs/a"}}});
+        assert!(longest_part(&endless) >= ENDLESS / 2);
     }
 
     #[test]

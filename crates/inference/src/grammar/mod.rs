@@ -15,6 +15,7 @@ mod schema;
 mod source;
 mod validate;
 mod vocabulary;
+mod way_out;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -27,16 +28,16 @@ use llguidance::{ParserFactory, panic_utils};
 use crate::tokenizer::GgufTokenizer;
 use crate::{Error, Grammar, Result};
 
-use closing::{Closing, ClosingTokens};
 pub(crate) use guide::Guide;
 pub use validate::{JsonProblem, validate_json};
+use way_out::WayOut;
 
 /// Compiles grammars for the vocabulary of one model. Making it takes a fraction of a second and
 /// some memory, so it is made for the first request that needs it.
 pub(crate) struct GuideFactory {
     parsers: Arc<ParserFactory>,
-    /// What brings JSON to its end.
-    closing: Arc<ClosingTokens>,
+    /// How JSON comes to its end.
+    ways: Arc<WayOut>,
     /// Compilations that are under way, those that nobody waits for any more among them.
     compiling: Arc<AtomicUsize>,
 }
@@ -63,15 +64,15 @@ impl GuideFactory {
             let mut parsers = ParserFactory::new(&environment, capabilities, &slices)?;
             parsers.quiet();
             *parsers.limits_mut() = limits();
-            Ok((parsers, ClosingTokens::new(environment.tok_trie())))
+            Ok((parsers, WayOut::new(environment)))
         }));
-        let (parsers, closing) = made.map_err(|problem| Error::Grammar {
+        let (parsers, ways) = made.map_err(|problem| Error::Grammar {
             kind: "grammar",
             problem: first_line(&problem.to_string()),
         })?;
         Ok(Self {
             parsers: Arc::new(parsers),
-            closing: Arc::new(closing),
+            ways: Arc::new(ways),
             compiling: Arc::default(),
         })
     }
@@ -82,11 +83,7 @@ impl GuideFactory {
     ///
     /// [`Error::Grammar`] for grammars that cannot be read, cannot be met or are too large.
     pub(crate) fn compile(&self, grammar: &Grammar) -> Result<Guide> {
-        let closing = match grammar {
-            Grammar::JsonSchema(schema) => Some(Closing::new(Arc::clone(&self.closing), schema)),
-            _ => None,
-        };
-        compile::in_time(&self.parsers, &self.compiling, grammar, closing)
+        compile::in_time(&self.parsers, &self.compiling, grammar, &self.ways)
     }
 }
 

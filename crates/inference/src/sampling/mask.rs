@@ -27,6 +27,11 @@ impl TokenMask {
         Self::from_words(words)
     }
 
+    /// One token.
+    pub(crate) fn only(token: u32) -> Option<Self> {
+        Self::from_tokens([token].into_iter())
+    }
+
     /// The tokens that are in both; `None` if none is.
     pub(crate) fn and(&self, other: &Self) -> Option<Self> {
         let words = self.words.iter().zip(&other.words);

@@ -114,43 +114,69 @@ fn texts_that_are_not_of_their_schema_are_told_where() {
     ));
 }
 
-/// Tokens that a text may have; required names are spelled out in bytes here.
-const MOST: usize = 700;
+/// Tokens that a text may have; names are spelled out in bytes here.
+const MOST: usize = 1500;
 
 #[test]
 fn a_text_whose_tokens_run_short_comes_to_its_end() {
     let mut maker = SchemaMaker::new(23);
-    for _ in 0..300 {
+    for _ in 0..100 {
         let schema = maker.schema();
-        let mut guide = factory()
-            .compile(&Grammar::JsonSchema(schema.clone()))
-            .unwrap();
-        let mut text = Vec::new();
-        for left in (0..=MOST).rev() {
-            assert!(
-                left > 0,
-                "no end: {schema} {}",
-                String::from_utf8_lossy(&text)
-            );
-            // As if names and values took a quarter as many tokens, which they do in real vocabularies.
-            let mask = guide.mask_within(left / 4).unwrap();
-            let tokens: Vec<u32> = mask.tokens().collect();
-            let token = tokens[maker.below(tokens.len())];
-            guide.accept(token).unwrap();
-            if tokenizer().is_end(token) {
-                break;
-            }
-            text.extend(tokenizer().token_bytes(token));
-        }
-        let text = String::from_utf8(text).unwrap();
+        let text = walk_within(&schema, MOST, &mut maker);
+        let text = text.unwrap_or_else(|text| panic!("no end: {schema} {text}"));
         assert!(validate_json(&schema, &text).is_ok(), "{schema}\n{text}");
     }
 }
 
-#[test]
-fn other_grammars_are_not_narrowed() {
-    let grammar = Grammar::Regex("[a-z]+".to_owned());
+/// A walk that takes whatever it may, for as long as it may; the text, or its beginning.
+fn walk_within(schema: &Value, most: usize, random: &mut SchemaMaker) -> Result<String, String> {
+    let grammar = Grammar::JsonSchema(schema.clone());
     let mut guide = factory().compile(&grammar).unwrap();
-    let mask = guide.mask().unwrap().clone();
-    assert_eq!(guide.mask_within(1).unwrap(), &mask);
+    let mut text = Vec::new();
+    for left in (0..most).rev() {
+        let tokens: Vec<u32> = guide.mask().unwrap().tokens().collect();
+        let picked = tokens[random.below(tokens.len())];
+        let token = guide.instead_of(picked, left).unwrap_or(picked);
+        assert!(tokens.contains(&token));
+        guide.accept(token).unwrap();
+        text.extend(tokenizer().token_bytes(token));
+        if guide.is_finished() {
+            return Ok(String::from_utf8(text).unwrap());
+        }
+    }
+    Err(String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn an_answer_may_be_as_long_as_its_tokens_and_no_shorter_than_the_schema() {
+    let schema = json!({"type": "array", "items": {"type": "string"}, "minItems": 4});
+    let mut maker = SchemaMaker::new(5);
+    // ["", "", "", ""]
+    assert!(walk_within(&schema, 4, &mut maker).is_err());
+    for most in 16..60 {
+        let text = walk_within(&schema, most, &mut maker).unwrap();
+        assert!(validate_json(&schema, &text).is_ok(), "{text}");
+    }
+}
+
+/// Numbers just below zero could go on with zeros for ever.
+#[test]
+fn numbers_between_narrow_limits_come_to_their_end() {
+    let mut maker = SchemaMaker::new(11);
+    for (minimum, maximum) in [(-0.3, -0.0625), (-2.5, -2.4375), (0.001, 0.002), (7.0, 7.0)] {
+        let number = json!({"type": "number", "minimum": minimum, "maximum": maximum});
+        let schema = json!({"type": "array", "items": number, "minItems": 3});
+        for most in [60, 100] {
+            let text = walk_within(&schema, most, &mut maker).unwrap();
+            assert!(validate_json(&schema, &text).is_ok(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn other_grammars_may_end_where_they_like() {
+    let mut guide = factory().compile(&Grammar::Regex("[a-z]+".to_owned()));
+    let guide = guide.as_mut().unwrap();
+    assert!(!guide.must_come_to_an_end());
+    assert_eq!(guide.instead_of(u32::from(b'a'), 0), None);
 }
