@@ -33,7 +33,7 @@ mod team;
 pub use activation::{gelu, gelu_tanh, gelu_tanh_product, relu, silu_product, softmax};
 pub use attention::{
     CacheShape, CacheStep, CausalAttention, KeyValueCache, PAGE_TOKENS, PagePool, Rows, Sequence,
-    SharedPage, causal_attention, segment_attention,
+    SharedPage, causal_attention, rounded_segment_attention, segment_attention,
 };
 pub use dense::{DenseFormat, DenseMatrix, dense_product};
 pub use distance::{

@@ -21,9 +21,14 @@ mod plan;
 mod pool;
 mod prefill;
 mod product;
+mod rounded;
+#[cfg(test)]
+mod rounded_tests;
 mod rows;
 mod scratch;
 mod segment;
+#[cfg(target_arch = "x86_64")]
+mod segment_dot;
 #[cfg(test)]
 mod sharing_tests;
 mod step;
@@ -35,6 +40,7 @@ mod weights;
 pub use cache::KeyValueCache;
 pub use causal::{CausalAttention, Sequence, causal_attention};
 pub use pool::{CacheShape, PAGE_TOKENS, PagePool, SharedPage};
+pub use rounded::rounded_segment_attention;
 pub use rows::Rows;
 pub use segment::segment_attention;
 pub use step::CacheStep;

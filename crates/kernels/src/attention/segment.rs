@@ -90,7 +90,7 @@ pub(super) fn segment_attention_on(
 }
 
 /// That the texts have as many tokens as there are rows. Rows of no width are none.
-fn require_total(rows: usize, lengths: &[usize]) -> Result<()> {
+pub(super) fn require_total(rows: usize, lengths: &[usize]) -> Result<()> {
     let total = lengths
         .iter()
         .try_fold(0usize, |total, length| total.checked_add(*length));

@@ -9,6 +9,7 @@ use half::f16;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::causal::causal_attention_on;
+
 use super::segment::segment_attention_on;
 use super::{CacheShape, CacheStep, CausalAttention, KeyValueCache, PagePool, Rows, Sequence};
 use crate::isa::{Isa, Supported};
@@ -17,11 +18,11 @@ use crate::{Error, Team};
 /// Outputs are means of values below 1, of scores up to a few.
 const TOLERANCE: f64 = 3e-6;
 
-fn tiers() -> impl Iterator<Item = Supported> {
+pub(super) fn tiers() -> impl Iterator<Item = Supported> {
     Isa::ALL.into_iter().filter_map(Supported::new)
 }
 
-fn random(seed: u64, length: usize) -> Vec<f32> {
+pub(super) fn random(seed: u64, length: usize) -> Vec<f32> {
     let mut random = StdRng::seed_from_u64(seed);
     (0..length)
         .map(|_| random.random_range(-1.0..1.0))
@@ -555,7 +556,7 @@ fn infinities_and_nan_come_back_without_a_panic_and_stay_in_their_token() {
     }
 }
 
-fn segments_in_f64(
+pub(super) fn segments_in_f64(
     qkv: &[f32],
     heads: usize,
     dim: usize,
