@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::decoder::DecoderConfig;
 use crate::engine::LanguageModel;
 use crate::error::ComputeError;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 use crate::text_model::{Backend, TextModelOptions};
 use crate::{Error, Result};
 
@@ -32,13 +32,13 @@ trait Context {
 }
 
 impl BareTextModel {
-    /// Loads a GGUF file, to run as [`GgufTextModel`](crate::GgufTextModel) would run it.
+    /// Loads a GGUF file or a folder, to run as [`GgufTextModel`](crate::GgufTextModel) would run it.
     ///
     /// # Errors
     ///
     /// As [`GgufTextModel::load`](crate::GgufTextModel::load).
     pub fn load(name: &str, path: &Path, options: &TextModelOptions) -> Result<Self> {
-        let file = GgufFile::open(path)?;
+        let file = ModelFile::open(path)?.with_rounded_weights(options.round_weights);
         let config = DecoderConfig::from_gguf(&file)?;
         let tokens = options.context_length.unwrap_or(config.context_length);
         let context: Box<dyn Context + Send> = match Backend::load(name, &file, options)? {
@@ -154,9 +154,9 @@ impl BareTextModel {
 }
 
 /// Whether the first block's last matrix is; where the types are mixed, all are quantised.
-fn is_quantised(file: &GgufFile) -> bool {
+fn is_quantised(file: &ModelFile) -> bool {
     let dtype = file.tensor_dtype("blk.0.ffn_down.weight");
-    dtype.is_some_and(|dtype| dtype.block_size() > 1)
+    file.rounds_weights() || dtype.is_some_and(|dtype| dtype.block_size() > 1)
 }
 
 impl std::fmt::Debug for BareTextModel {

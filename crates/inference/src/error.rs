@@ -69,6 +69,16 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// An adapter that was made for another model.
+    #[error("adapter {adapter:?} does not fit model {model:?}: {problem}")]
+    AdapterMismatch {
+        /// The adapter.
+        adapter: String,
+        /// The model.
+        model: String,
+        /// The tensor that does not fit, or what else does not.
+        problem: String,
+    },
     /// The model's thread has ended.
     #[error("the engine of model {model:?} has stopped")]
     EngineStopped {
@@ -164,6 +174,29 @@ pub enum Error {
         #[source]
         source: ComputeError,
     },
+    /// A picture that cannot be read or decoded.
+    #[error(transparent)]
+    Picture(#[from] longtrainer_images::Error),
+    /// A vision half that was made for text models of another width.
+    #[error(
+        "vision model {vision:?} makes tokens of {vision_width} values, but those of text model \
+         {text:?} have {text_width}"
+    )]
+    VisionMismatch {
+        /// The vision half.
+        vision: String,
+        /// Values of its tokens.
+        vision_width: usize,
+        /// The text model.
+        text: String,
+        /// Values of its tokens.
+        text_width: usize,
+    },
+    /// All numbers for the tokens of pictures were given out.
+    #[error(
+        "this process has looked at two thousand million parts of pictures and cannot tell more apart; start it anew"
+    )]
+    PicturesUsedUp,
     /// A request hit a defect of this program. The model goes on with the next request.
     #[error("model {model:?} failed inside a step: {message}")]
     Panicked {

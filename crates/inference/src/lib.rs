@@ -5,6 +5,7 @@
 //! fake and a large deployment can put a cluster behind the same calls. [`BertEmbedder`] and
 //! [`GgufTextModel`] are what runs on this machine, on a device from [`select_device`].
 
+mod adapter;
 mod answer_text;
 mod bare;
 mod decoder;
@@ -14,27 +15,36 @@ mod engine;
 mod error;
 mod gguf;
 mod grammar;
+mod hub_folder;
 mod kernel_decoder;
 mod message;
+mod model_file;
 mod prompt;
 mod request;
 mod rows;
 mod sampling;
 mod seam;
+mod soft;
 mod stream;
 mod template;
 mod text_model;
 mod threads;
 mod tokenizer;
+mod vision;
+mod vision_model;
 
 #[cfg(test)]
-#[allow(dead_code)]
+#[path = "../tests/support/hub.rs"]
+mod hub;
+#[cfg(test)]
+#[allow(dead_code, reason = "each of the tests uses its part")]
 #[path = "../tests/support/models.rs"]
 mod test_models;
 #[cfg(test)]
 #[path = "../tests/support/tiny.rs"]
 mod tiny;
 
+pub use adapter::Adapter;
 pub use bare::BareTextModel;
 pub use device::{DeviceChoice, SelectedDevice, select_device};
 pub use embedder::{BertEmbedder, EmbedderOptions, Precision};
@@ -50,3 +60,5 @@ pub use stream::{
     FinishReason, Generation, StreamItem, TextStream, TokenChoice, TokenLogprob, Usage,
 };
 pub use text_model::{GgufTextModel, TextModelOptions};
+pub use vision::{TOWER_PRECISION, VisionCheckpoint, VisionConfig, VisionTower, load_tower};
+pub use vision_model::{VisionModel, VisionModelOptions};

@@ -1,9 +1,17 @@
-//! From messages to the tokens of a prompt: template, control tokens, beginning-of-text token.
+//! From messages to the tokens of a prompt: template, control tokens, beginning-of-text token, and the
+//! places of pictures.
 
-use crate::gguf::GgufFile;
-use crate::template::{CHATML_TOKENS, ChatTemplate};
+mod pictures;
+
+use crate::hub_folder::chat_template;
+use crate::model_file::ModelFile;
+use crate::template::{CHATML_TOKENS, ChatTemplate, Pictures};
 use crate::tokenizer::GgufTokenizer;
 use crate::{Error, Message, Result};
+
+use pictures::Delimiters;
+#[allow(unused_imports, reason = "a vision model builds its prompts with it")]
+pub(crate) use pictures::{FrameSpan, PictureLayout, PicturePrompt};
 
 const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 
@@ -12,22 +20,32 @@ const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 pub(crate) struct PromptBuilder {
     template: ChatTemplate,
     tokenizer: GgufTokenizer,
+    /// What stands around frames, in vocabularies that know it.
+    delimiters: Option<Delimiters>,
 }
 
 impl PromptBuilder {
-    /// Reads both. A file without a template gets ChatML if its vocabulary has ChatML's tokens, and
+    /// Reads both. A model without a template gets ChatML if its vocabulary has ChatML's tokens, and
     /// is an error otherwise.
-    pub(crate) fn from_gguf(model: &str, file: &GgufFile) -> Result<Self> {
+    pub(crate) fn from_gguf(model: &str, file: &ModelFile) -> Result<Self> {
         let tokenizer = GgufTokenizer::from_gguf(model, file)?;
-        let source = file.string(TEMPLATE_KEY)?;
+        let source = match file.folder() {
+            Some(folder) => chat_template(folder)?,
+            None => file.string(TEMPLATE_KEY)?.map(str::to_owned),
+        };
         if source.is_none() && !CHATML_TOKENS.iter().all(|token| tokenizer.has_token(token)) {
             return Err(file.bad(format!(
                 "{TEMPLATE_KEY} is missing, and the vocabulary has no ChatML tokens to fall back to"
             )));
         }
-        let template =
-            ChatTemplate::new(model, source, tokenizer.bos_text(), tokenizer.eos_text())?;
+        let template = ChatTemplate::new(
+            model,
+            source.as_deref(),
+            tokenizer.bos_text(),
+            tokenizer.eos_text(),
+        )?;
         Ok(Self {
+            delimiters: Delimiters::of(&tokenizer),
             template,
             tokenizer,
         })
@@ -38,23 +56,16 @@ impl PromptBuilder {
         &self.tokenizer
     }
 
-    /// Tokens of the prompt that these messages make.
+    /// Tokens of the prompt that these messages make; their pictures are left out.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidRequest`] without messages, [`Error::Template`] when the template refuses
     /// them.
     pub(crate) fn tokens(&self, messages: &[Message]) -> Result<Vec<u32>> {
-        if messages.is_empty() {
-            return Err(Error::InvalidRequest {
-                field: "messages",
-                value: "empty".to_owned(),
-                expected: "at least one message",
-            });
-        }
-        let rendered = self
-            .template
-            .render(messages, self.tokenizer.control_texts())?;
+        check_any(messages)?;
+        let controls = self.tokenizer.control_texts();
+        let rendered = self.template.render(messages, controls, Pictures::None)?;
         let marked = self
             .tokenizer
             .encode_marked(&rendered.text, rendered.mark)?;
@@ -79,3 +90,17 @@ impl PromptBuilder {
         tokens
     }
 }
+
+fn check_any(messages: &[Message]) -> Result<()> {
+    match messages.is_empty() {
+        false => Ok(()),
+        true => Err(Error::InvalidRequest {
+            field: "messages",
+            value: "empty".to_owned(),
+            expected: "at least one message",
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use longtrainer_images::Detail;
 use serde_json::Value;
 
-use crate::{Message, Sampling};
+use crate::{Adapter, Message, Sampling};
 
 /// A request for an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,8 @@ pub struct GenerateRequest {
     pub messages: Vec<Message>,
     /// How closely the pictures of the messages are looked at; `None` is what suits the device.
     pub detail: Option<Detail>,
+    /// What changes the model for this request.
+    pub adapter: Option<Adapter>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Most tokens in the answer.
@@ -33,6 +35,7 @@ impl GenerateRequest {
         Self {
             messages,
             detail: None,
+            adapter: None,
             sampling: Sampling::default(),
             max_tokens,
             stop: Vec::new(),

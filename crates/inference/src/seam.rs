@@ -1,5 +1,7 @@
 //! What the facade knows of a model, and nothing more.
 
+use longtrainer_images::Detail;
+
 use crate::{GenerateRequest, Message, Result, TextStream};
 
 /// What identifies an embedder and the space of its vectors.
@@ -49,8 +51,9 @@ pub trait TextModel: Send + Sync {
     fn sees(&self) -> bool {
         false
     }
-    /// Tokens of the prompt that these messages make, template included.
-    fn count_tokens(&self, messages: &[Message]) -> Result<usize>;
+    /// Tokens of the prompt that these messages make, template and pictures included; those depend on
+    /// how closely they are looked at.
+    fn count_tokens(&self, messages: &[Message], detail: Option<Detail>) -> Result<usize>;
     /// Queues a request. Errors that can be known before the first token come at once; later ones
     /// come through the stream. Dropping the stream cancels the work.
     fn generate(&self, request: GenerateRequest) -> Result<TextStream>;

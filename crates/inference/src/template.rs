@@ -6,6 +6,12 @@
 //! character that occurs nowhere in the messages) is put inside every control token's text in a
 //! message. Templates may trim, split and join as they like; after rendering, control tokens are read
 //! where no mark is, and the marks are taken out of the text between them.
+//!
+//! Templates of models that see get pictures as items of a message's content and write a token for
+//! each. Where a template knows only text, a second such character stands for a picture, so that
+//! nobody can type one there either.
+
+mod turns;
 
 use std::sync::Arc;
 
@@ -15,6 +21,8 @@ use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, ErrorKind, context};
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
+
+use turns::{Form, Turn};
 
 use crate::{Error, Message, Result, Role};
 
@@ -32,6 +40,15 @@ const NAME: &str = "chat";
 /// Steps that a template may take; the longest known take some thousands a message.
 const FUEL: u64 = 50_000_000;
 
+/// Steps for a first look at what a template does with a message of one word.
+const PROBE_FUEL: u64 = 1_000_000;
+
+/// What a first look says.
+const PROBE: &str = "probe";
+
+/// What templates write for a picture.
+pub(crate) const IMAGE: &str = "<image>";
+
 /// A compiled chat template.
 #[derive(Debug)]
 pub(crate) struct ChatTemplate {
@@ -39,6 +56,21 @@ pub(crate) struct ChatTemplate {
     environment: Environment<'static>,
     bos: String,
     eos: String,
+    /// How it wants the content of messages.
+    form: Form,
+    /// Whether it writes [`IMAGE`] for a picture among the items of a message.
+    writes_images: bool,
+}
+
+/// How pictures get into a rendered chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pictures {
+    /// They are left out.
+    None,
+    /// The template writes [`IMAGE`] for each.
+    Items,
+    /// A mark stands for each, before the text of its message.
+    Marks,
 }
 
 /// A rendered chat, ready to be cut into tokens.
@@ -48,6 +80,8 @@ pub(crate) struct Rendered {
     pub(crate) text: String,
     /// The mark; to be taken out of the text between control tokens.
     pub(crate) mark: char,
+    /// What stands for a picture, if pictures are marked.
+    pub(crate) picture_mark: char,
 }
 
 impl ChatTemplate {
@@ -72,12 +106,44 @@ impl ChatTemplate {
         let source = source.unwrap_or(CHATML).to_owned();
         let added = environment.add_template_owned(NAME, source);
         added.map_err(|error| failed(model, error))?;
-        Ok(Self {
+        let mut template = Self {
             model: model.to_owned(),
             environment,
             bos: bos.to_owned(),
             eos: eos.to_owned(),
-        })
+            form: Form::Text,
+            writes_images: false,
+        };
+        template.probe();
+        Ok(template)
+    }
+
+    /// Finds out which form of messages the template knows, by what becomes of a word.
+    fn probe(&mut self) {
+        self.environment.set_fuel(Some(PROBE_FUEL));
+        let shown = |form, images| {
+            let turn = Turn {
+                role: Role::User,
+                images,
+                text: PROBE.to_owned(),
+            };
+            let rendered = self.render_turns(&[turn], form).ok();
+            rendered.filter(|text| text.contains(PROBE))
+        };
+        let items = shown(Form::Items, 0);
+        let with_image = shown(Form::Items, 1);
+        let count = |text: &Option<String>| text.as_ref().map(|text| text.matches(IMAGE).count());
+        let writes_images = count(&with_image) == count(&items).map(|count| count + 1);
+        if shown(Form::Text, 0).is_none() && items.is_some() {
+            self.form = Form::Items;
+        }
+        self.writes_images = writes_images;
+        self.environment.set_fuel(Some(FUEL));
+    }
+
+    /// Whether it writes [`IMAGE`] for a picture.
+    pub(crate) fn writes_images(&self) -> bool {
+        self.writes_images
     }
 
     /// Renders a chat up to where the model speaks next. `control_texts` are the texts of control
@@ -91,48 +157,71 @@ impl ChatTemplate {
         &self,
         messages: &[Message],
         control_texts: impl Iterator<Item = &'text str>,
+        pictures: Pictures,
     ) -> Result<Rendered> {
-        let mark = unused_character(messages)?;
-        let mut marked = messages.to_vec();
+        let [mark, picture_mark] = unused_characters(messages)?;
+        let mut turns: Vec<Turn> = messages.iter().map(Turn::of).collect();
         for control in control_texts {
-            for message in &mut marked {
-                put_mark_inside(&mut message.content, control, mark);
+            for turn in &mut turns {
+                put_mark_inside(&mut turn.text, control, mark);
             }
         }
-        let text = self.render_with_system(&marked)?;
-        Ok(Rendered { text, mark })
+        let mut form = self.form;
+        for (turn, message) in turns.iter_mut().zip(messages) {
+            let count = message.pictures.len();
+            match pictures {
+                Pictures::None => (),
+                Pictures::Items => turn.images = count,
+                Pictures::Marks => {
+                    let marks = picture_mark.to_string().repeat(count);
+                    turn.text.insert_str(0, &marks);
+                }
+            }
+        }
+        if pictures == Pictures::Items {
+            form = Form::Items;
+        }
+        Ok(Rendered {
+            text: self.render_with_system(&turns, form)?,
+            mark,
+            picture_mark,
+        })
     }
 
     /// Some templates refuse a message of the system (Gemma 2), others leave it out (Phi-3). With
     /// those it goes before the message after it, as Gemma 3's own template puts it.
-    fn render_with_system(&self, messages: &[Message]) -> Result<String> {
-        let rendered = self.render_marked(messages);
-        let [system, user, rest @ ..] = messages else {
+    fn render_with_system(&self, turns: &[Turn], form: Form) -> Result<String> {
+        let rendered = self.render_turns(turns, form);
+        let [system, user, rest @ ..] = turns else {
             return rendered;
         };
         let is_led = system.role == Role::System && user.role == Role::User;
-        if !is_led || system.content.trim().is_empty() {
+        if !is_led || system.text.trim().is_empty() {
             return rendered;
         }
         let is_missing = match &rendered {
             Err(_) => true,
-            Ok(text) => self.render_marked(&messages[1..]).ok().as_ref() == Some(text),
+            Ok(text) => self.render_turns(&turns[1..], form).ok().as_ref() == Some(text),
         };
         if !is_missing {
             return rendered;
         }
-        let content = format!("{}\n\n{}", system.content, user.content);
-        let mut merged = vec![Message::new(Role::User, content)];
+        let mut merged = vec![Turn {
+            role: Role::User,
+            images: system.images + user.images,
+            text: format!("{}\n\n{}", system.text, user.text),
+        }];
         merged.extend_from_slice(rest);
         // What is wrong with the messages as they came says more than what is wrong with these.
-        self.render_marked(&merged).or(rendered)
+        self.render_turns(&merged, form).or(rendered)
     }
 
-    fn render_marked(&self, messages: &[Message]) -> Result<String> {
+    fn render_turns(&self, turns: &[Turn], form: Form) -> Result<String> {
+        let messages: Vec<_> = turns.iter().map(|turn| turn.in_form(form)).collect();
         let template = self.environment.get_template(NAME);
         let rendered = template.and_then(|template| {
             template.render(context! {
-                messages => Serde(messages),
+                messages => Serde(&messages),
                 bos_token => self.bos.as_str(),
                 eos_token => self.eos.as_str(),
                 add_generation_prompt => true,
@@ -151,22 +240,24 @@ fn failed(model: &str, source: minijinja::Error) -> Error {
     }
 }
 
-/// A character that no message has: of the 32 noncharacters that Unicode keeps for internal use
+/// Two characters that no message has: of the 32 noncharacters that Unicode keeps for internal use
 /// first, then of the private planes.
-fn unused_character(messages: &[Message]) -> Result<char> {
-    let mut candidates = ('\u{FDD0}'..='\u{FDEF}').chain('\u{F0000}'..='\u{10FFFD}');
+fn unused_characters(messages: &[Message]) -> Result<[char; 2]> {
+    let candidates = ('\u{FDD0}'..='\u{FDEF}').chain('\u{F0000}'..='\u{10FFFD}');
     let is_unused = |candidate: &char| {
         messages
             .iter()
             .all(|message| !message.content.contains(*candidate))
     };
-    candidates
-        .find(is_unused)
-        .ok_or_else(|| Error::InvalidRequest {
+    let mut unused = candidates.filter(is_unused);
+    match (unused.next(), unused.next()) {
+        (Some(first), Some(second)) => Ok([first, second]),
+        _ => Err(Error::InvalidRequest {
             field: "messages",
             value: "text with every private character of Unicode".to_owned(),
-            expected: "text that leaves one of them unused",
-        })
+            expected: "text that leaves two of them unused",
+        }),
+    }
 }
 
 fn put_mark_inside(content: &mut String, control: &str, mark: char) {

@@ -4,18 +4,22 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use async_channel::Sender;
+
+use crate::adapter::{AdapterBinder, AppliedAdapter, Place};
 use crate::decoder::{Decoder, DecoderConfig, KvCache};
 use crate::device::SelectedDevice;
 use crate::engine::{Engine, EngineOptions, Job, LanguageModel, Part};
 use crate::error::ComputeError;
-use crate::gguf::GgufFile;
 use crate::grammar::{Guide, GuideFactory};
 use crate::kernel_decoder::{DecoderCache, KernelDecoder};
+use crate::model_file::ModelFile;
 use crate::prompt::PromptBuilder;
+use crate::soft::{self, SoftSpan};
 use crate::threads;
 use crate::{
-    Error, GenerateRequest, Grammar, Message, Result, TextModel, TextModelInfo, TextStream,
-    sampling,
+    Adapter, Error, GenerateRequest, Grammar, Message, Result, Sampling, StreamItem, TextModel,
+    TextModelInfo, TextStream, sampling,
 };
 
 /// The most tokens that are told beside a chosen one.
@@ -35,6 +39,9 @@ pub struct TextModelOptions {
     pub context_length: Option<usize>,
     /// How requests share the model.
     pub engine: EngineOptions,
+    /// On the processor, matrices in f32, f16 or bf16 are rounded to bytes while they are read, as Q8_0
+    /// has them: about half the memory of bf16. Quantised ones stay as they are.
+    pub round_weights: bool,
 }
 
 /// A text model that runs on a thread of its own. Dropping it stops the thread; unfinished streams
@@ -45,22 +52,39 @@ pub struct GgufTextModel {
     prompts: Arc<PromptBuilder>,
     /// Made for the first request that needs it: it takes a moment and some memory.
     guides: Mutex<Option<Arc<GuideFactory>>>,
+    adapters: AdapterBinder,
+    hidden_width: usize,
     engine: Engine,
 }
 
+/// What a request asks for beside its prompt, checked.
+#[derive(Debug)]
+pub(crate) struct CheckedRequest {
+    adapter: Option<AppliedAdapter>,
+    sampling: Sampling,
+    max_tokens: usize,
+    stop: Vec<String>,
+    stop_tokens: Vec<u32>,
+    guide: Option<Guide>,
+    top_logprobs: Option<usize>,
+    submitted: Instant,
+}
+
 impl GgufTextModel {
-    /// Loads a GGUF file: weights, tokenizer and chat template all come from it.
+    /// Loads a GGUF file, or a folder as published on the hub: `config.json`, weights in safetensors (one
+    /// file, or several with their index) and `tokenizer.json`. Weights, tokenizer and chat template all
+    /// come from it. Of a model that sees, this is the half that reads.
     ///
     /// # Errors
     ///
     /// [`Error::Read`], [`Error::BadModel`] and [`Error::BadTensor`] for files that are missing, cut
     /// off or damaged, [`Error::Unsupported`] for kinds of models that this crate cannot run,
-    /// [`Error::Template`] and [`Error::Tokenizer`] for those parts, [`Error::InvalidRequest`] for
+    /// [`Error::Config`], [`Error::Template`] and [`Error::Tokenizer`] for those parts, [`Error::InvalidRequest`] for
     /// options out of range.
     pub fn load(name: &str, path: &Path, options: &TextModelOptions) -> Result<Self> {
         threads::check(options.threads)?;
         let started = Instant::now();
-        let file = GgufFile::open(path)?;
+        let file = ModelFile::open(path)?.with_rounded_weights(options.round_weights);
         let prompts = Arc::new(PromptBuilder::from_gguf(name, &file)?);
         let config = DecoderConfig::from_gguf(&file)?;
         check_vocabulary(&file, &prompts, &config)?;
@@ -70,17 +94,100 @@ impl GgufTextModel {
             device: options.device.name().to_owned(),
         };
         let backend = Backend::load(name, &file, options)?;
+        let architecture = file.required_string("general.architecture")?;
+        let adapters = AdapterBinder::new(name, architecture, config.clone(), backend.place());
         let engine = backend.start(&info, &prompts, options)?;
         tracing::info!(model = name, device = info.device, elapsed = ?started.elapsed(), "loaded");
         Ok(Self {
             info,
             prompts,
             guides: Mutex::default(),
+            adapters,
+            hidden_width: config.hidden,
             engine,
         })
     }
 
-    fn check(&self, request: &GenerateRequest) -> Result<()> {
+    /// Values of a row of a soft token.
+    pub(crate) fn hidden_width(&self) -> usize {
+        self.hidden_width
+    }
+
+    /// Template and tokenizer.
+    pub(crate) fn prompts(&self) -> &Arc<PromptBuilder> {
+        &self.prompts
+    }
+
+    /// Refuses what can be refused of a request without its prompt: numbers, grammar, adapter. Its
+    /// time counts from here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`], [`Error::Grammar`], [`Error::AdapterMismatch`].
+    pub(crate) fn check(&self, request: &GenerateRequest) -> Result<CheckedRequest> {
+        let submitted = Instant::now();
+        self.check_numbers(request)?;
+        let guide = request.grammar.as_ref();
+        let adapter = request.adapter.as_ref();
+        Ok(CheckedRequest {
+            guide: guide.map(|grammar| self.guide(grammar)).transpose()?,
+            adapter: adapter
+                .map(|adapter| self.adapters.apply(adapter))
+                .transpose()?,
+            sampling: request.sampling.clone(),
+            max_tokens: request.max_tokens,
+            stop: request.stop.clone(),
+            stop_tokens: request.stop_tokens.clone(),
+            top_logprobs: request.top_logprobs,
+            submitted,
+        })
+    }
+
+    /// That an adapter fits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AdapterMismatch`].
+    pub(crate) fn check_adapter(&self, adapter: &Adapter) -> Result<()> {
+        self.adapters.apply(adapter).map(drop)
+    }
+
+    /// Queues a request whose prompt is ready, from any thread: its tokens, and the rows of those that
+    /// are [soft](mod@crate::soft). The answer goes to `events`; if nobody reads there any more, the work is
+    /// cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PromptTooLong`], [`Error::InvalidRequest`] for a prompt without tokens or with a soft
+    /// one that has no row, and those of a full queue. Nothing was then sent to `events`.
+    pub(crate) fn submit(
+        &self,
+        request: CheckedRequest,
+        prompt: Vec<u32>,
+        soft: Vec<SoftSpan>,
+        events: Sender<Result<StreamItem>>,
+    ) -> Result<()> {
+        if prompt.is_empty() {
+            return Err(invalid("prompt", "empty", "at least one token"));
+        }
+        self.check_fits(prompt.len(), request.max_tokens)?;
+        soft::check(&prompt, &soft, self.hidden_width())?;
+        self.engine.submit(Job {
+            prompt,
+            soft,
+            adapter: request.adapter,
+            sampling: request.sampling,
+            max_tokens: request.max_tokens,
+            stop: request.stop,
+            stop_tokens: request.stop_tokens,
+            guide: request.guide,
+            top_logprobs: request.top_logprobs,
+            events,
+            submitted: request.submitted,
+        })
+    }
+
+    fn check_numbers(&self, request: &GenerateRequest) -> Result<()> {
         sampling::check(&request.sampling, self.prompts.tokenizer().len())?;
         if request.max_tokens == 0 {
             return Err(invalid("max_tokens", "0", "1 or more"));
@@ -114,7 +221,8 @@ impl GgufTextModel {
         factory.compile(grammar)
     }
 
-    fn check_fits(&self, prompt_tokens: usize, max_tokens: usize) -> Result<()> {
+    /// That prompt and answer fit the context.
+    pub(crate) fn check_fits(&self, prompt_tokens: usize, max_tokens: usize) -> Result<()> {
         let context_length = self.info.context_length;
         if prompt_tokens.saturating_add(max_tokens) > context_length {
             return Err(Error::PromptTooLong {
@@ -132,34 +240,26 @@ impl TextModel for GgufTextModel {
         &self.info
     }
 
-    fn count_tokens(&self, messages: &[Message]) -> Result<usize> {
-        Ok(self.prompts.tokens(messages)?.len())
+    fn count_tokens(
+        &self,
+        messages: &[Message],
+        _detail: Option<longtrainer_images::Detail>,
+    ) -> Result<usize> {
+        refuse_pictures(messages)?;
+        Ok(self.prompts().tokens(messages)?.len())
     }
 
     fn generate(&self, request: GenerateRequest) -> Result<TextStream> {
-        let submitted = Instant::now();
-        self.check(&request)?;
+        refuse_pictures(&request.messages)?;
+        let checked = self.check(&request)?;
         let prompt = self.prompts.tokens(&request.messages)?;
-        self.check_fits(prompt.len(), request.max_tokens)?;
-        let guide = request.grammar.as_ref();
-        let guide = guide.map(|grammar| self.guide(grammar)).transpose()?;
         let (events, receiver) = async_channel::unbounded();
-        self.engine.submit(Job {
-            prompt,
-            sampling: request.sampling,
-            max_tokens: request.max_tokens,
-            stop: request.stop,
-            stop_tokens: request.stop_tokens,
-            guide,
-            top_logprobs: request.top_logprobs,
-            events,
-            submitted,
-        })?;
+        self.submit(checked, prompt, Vec::new(), events)?;
         Ok(TextStream::new(receiver))
     }
 
     fn memory_bytes(&self) -> usize {
-        self.engine.memory_bytes()
+        self.engine.memory_bytes() + self.adapters.bytes()
     }
 }
 
@@ -173,7 +273,7 @@ pub(crate) enum Backend {
 }
 
 impl Backend {
-    pub(crate) fn load(name: &str, file: &GgufFile, options: &TextModelOptions) -> Result<Self> {
+    pub(crate) fn load(name: &str, file: &ModelFile, options: &TextModelOptions) -> Result<Self> {
         let device = options.device.device();
         if device.is_cpu() {
             match KernelDecoder::obstacle(file, &DecoderConfig::from_gguf(file)?) {
@@ -193,6 +293,14 @@ impl Backend {
         }
         let decoder = Decoder::from_gguf(file, device)?;
         Ok(Self::Candle(Box::new(decoder)))
+    }
+
+    /// Where adapters of the model belong.
+    fn place(&self) -> Place {
+        match self {
+            Self::Kernels(decoder) => Place::Kernels(Arc::clone(decoder.team())),
+            Self::Candle(decoder) => Place::Candle(decoder.device().clone()),
+        }
     }
 
     /// Starts the engine that owns the model.
@@ -281,9 +389,21 @@ fn context_length(asked: Option<usize>, trained: usize) -> Result<usize> {
     }
 }
 
+fn refuse_pictures(messages: &[Message]) -> Result<()> {
+    let pictures: usize = messages.iter().map(|message| message.pictures.len()).sum();
+    match pictures {
+        0 => Ok(()),
+        count => Err(invalid(
+            "pictures",
+            count,
+            "none: this model only reads text",
+        )),
+    }
+}
+
 /// Every token needs a row of the embedding; rows without a token are padding.
 fn check_vocabulary(
-    file: &GgufFile,
+    file: &ModelFile,
     prompts: &PromptBuilder,
     config: &DecoderConfig,
 ) -> Result<()> {
@@ -302,3 +422,6 @@ fn invalid(field: &'static str, value: impl ToString, expected: &'static str) ->
         expected,
     }
 }
+
+#[cfg(test)]
+mod tests;

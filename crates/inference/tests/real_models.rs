@@ -128,7 +128,7 @@ fn greedy_answers_are_those_of_transformers() {
     let reference: Answers = serde_json::from_str(ANSWERS).unwrap();
     for answer in &reference.answers {
         let messages = [Message::new(Role::User, answer.question.as_str())];
-        let tokens = model.count_tokens(&messages).unwrap();
+        let tokens = model.count_tokens(&messages, None).unwrap();
         assert_eq!(tokens, answer.tokens.len(), "{}", answer.question);
     }
     let mut equal = 0;

@@ -151,7 +151,7 @@ fn bad_requests_are_refused_at_once() {
         }
     }
     assert!(matches!(
-        model.count_tokens(&[]),
+        model.count_tokens(&[], None),
         Err(Error::InvalidRequest { .. })
     ));
 }
@@ -159,7 +159,7 @@ fn bad_requests_are_refused_at_once() {
 #[test]
 fn a_prompt_that_does_not_fit_is_refused_with_all_numbers() {
     let model = load(&TextModelOptions::default());
-    let tokens = model.count_tokens(&request("Hi").messages).unwrap();
+    let tokens = model.count_tokens(&request("Hi").messages, None).unwrap();
     let fitting = GenerateRequest {
         max_tokens: tiny::CONTEXT - tokens,
         ..request("Hi")
@@ -233,7 +233,7 @@ fn a_model_without_template_gets_chatml_if_it_knows_the_tokens() {
     let model = load(&TextModelOptions::default());
     let expected = "user\nHi\nassistant\n".len() + 3;
     assert_eq!(
-        model.count_tokens(&request("Hi").messages).unwrap(),
+        model.count_tokens(&request("Hi").messages, None).unwrap(),
         expected
     );
     let without = write(|model| {
@@ -298,7 +298,7 @@ fn a_beginning_of_text_token_comes_first_and_once() {
         });
         let model =
             GgufTextModel::load("tiny", &sample.path, &TextModelOptions::default()).unwrap();
-        model.count_tokens(&request("Hi").messages).unwrap()
+        model.count_tokens(&request("Hi").messages, None).unwrap()
     };
     assert_eq!(count(false, "ab"), 2);
     assert_eq!(count(true, "ab"), 3);

@@ -2,6 +2,9 @@
 
 use longtrainer_kernels::RotaryLayout;
 
+use crate::Result;
+use crate::gguf::GgufFile;
+
 /// Names that are known, for messages.
 pub(super) const NAMES: &str = "llama (Llama, SmolLM2, Mistral), qwen2, qwen3, gemma, gemma2, \
                                 gemma3, phi3 (Phi-3, Phi-4)";
@@ -29,7 +32,8 @@ pub(super) enum WindowRule {
 /// The facts about an architecture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Architecture {
-    /// How rotary pairs lie: side by side in GGUF files of llama models, half a head apart in others.
+    /// How rotary pairs lie in GGUF files: side by side in those of llama models, half a head apart in
+    /// others.
     pub(super) rotary_layout: RotaryLayout,
     /// Whether the last components of a head may stay as they are.
     pub(super) rotates_partly: bool,
@@ -133,4 +137,11 @@ impl Architecture {
             _ => None,
         }
     }
+}
+
+/// How rotary pairs lie in files of an architecture.
+pub(crate) fn rotary_layout(file: &GgufFile, name: &str) -> Result<RotaryLayout> {
+    let architecture = Architecture::named(name);
+    let architecture = architecture.ok_or_else(|| file.unsupported("architecture", name, NAMES))?;
+    Ok(architecture.rotary_layout)
 }

@@ -5,12 +5,14 @@
 
 use candle_core::Tensor;
 
+use super::adapter::{Adapted, adapted_by};
 use super::cache::Step;
 use super::config::DecoderConfig;
 use super::norm::{RmsNorm, normed_by};
 use super::projection::Projection;
 use super::weights::Weights;
 use crate::Result;
+use crate::adapter::Site;
 
 /// The attention of a block.
 #[derive(Debug)]
@@ -65,8 +67,9 @@ impl Attention {
         input: &Tensor,
         step: &Step<'_>,
         block: usize,
+        adapted: Option<Adapted<'_>>,
     ) -> candle_core::Result<Tensor> {
-        let (queries, keys, values) = self.project(input)?;
+        let (queries, keys, values) = self.project(input, adapted)?;
         let sight = step.sight(self.is_local);
         let queries = sight
             .angles
@@ -74,12 +77,18 @@ impl Attention {
         let keys = sight.angles.rotate(&normed_by(&self.key_norm, keys)?)?;
         let (keys, values) = step.extend(block, sight, &keys, &values)?;
         let mixed = self.attend(&queries, &keys, &values, sight.mask.as_ref())?;
-        self.output.forward(&mixed)
+        let output = self.output.forward(&mixed)?;
+        adapted_by(adapted, Site::AttentionOutput, &mixed, output)
     }
 
     /// Queries (heads, tokens, head_dim), keys and values (kv_heads, tokens, head_dim).
-    fn project(&self, input: &Tensor) -> candle_core::Result<(Tensor, Tensor, Tensor)> {
+    fn project(
+        &self,
+        input: &Tensor,
+        adapted: Option<Adapted<'_>>,
+    ) -> candle_core::Result<(Tensor, Tensor, Tensor)> {
         let joined = self.query_key_value.forward(input)?; // (tokens, queries + keys + values)
+        let joined = adapted_by(adapted, Site::QueryKeyValue, input, joined)?;
         let queries = self.heads * self.head_dim;
         let keys = self.kv_heads * self.head_dim;
         let part = |start: usize, heads: usize| {

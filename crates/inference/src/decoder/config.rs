@@ -1,10 +1,10 @@
-//! The shape of a decoder, from the metadata of a GGUF file, checked once.
+//! The shape of a decoder, from the metadata of a model, checked once.
 
 use super::architecture::{Activation, Architecture, NAMES, WindowRule};
 use super::rotary_config::RotaryConfig;
 use super::window::{self, Window};
-use crate::Result;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
+use crate::{Error, Result};
 
 /// The shape of a decoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ pub(crate) struct DecoderConfig {
 
 impl DecoderConfig {
     /// Reads and checks the metadata.
-    pub(crate) fn from_gguf(file: &GgufFile) -> Result<Self> {
+    pub(crate) fn from_gguf(file: &ModelFile) -> Result<Self> {
         let name = file.required_string("general.architecture")?;
         let architecture = Architecture::named(name)
             .ok_or_else(|| file.unsupported("architecture", name, NAMES))?;
@@ -133,7 +133,7 @@ impl DecoderConfig {
         vec![(name("ffn_gate"), width), (name("ffn_up"), width)]
     }
 
-    fn check(&self, file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<()> {
+    fn check(&self, file: &ModelFile, key: &dyn Fn(&str) -> String) -> Result<()> {
         if !self.heads.is_multiple_of(self.kv_heads) {
             return Err(file.bad(format!(
                 "{} query heads cannot share {} key heads",
@@ -150,14 +150,14 @@ impl DecoderConfig {
     }
 }
 
-fn optional_size(file: &GgufFile, key: &str) -> Result<Option<usize>> {
+fn optional_size(file: &ModelFile, key: &str) -> Result<Option<usize>> {
     match file.integer(key)? {
         None => Ok(None),
         Some(_) => file.required_size(key).map(Some),
     }
 }
 
-fn check_head_dim(file: &GgufFile, key: &dyn Fn(&str) -> String, head_dim: usize) -> Result<()> {
+fn check_head_dim(file: &ModelFile, key: &dyn Fn(&str) -> String, head_dim: usize) -> Result<()> {
     if head_dim == 0 || !head_dim.is_multiple_of(2) {
         return Err(file.bad(format!("heads have the odd width {head_dim}")));
     }
@@ -171,7 +171,7 @@ fn check_head_dim(file: &GgufFile, key: &dyn Fn(&str) -> String, head_dim: usize
 }
 
 /// The embedding's rows say how many tokens there are; the metadata need not.
-fn vocabulary(file: &GgufFile) -> Result<usize> {
+fn vocabulary(file: &ModelFile) -> Result<usize> {
     match file.tensor_dims("token_embd.weight") {
         Some([rows, _]) => Ok(*rows),
         Some(dims) => {
@@ -183,7 +183,7 @@ fn vocabulary(file: &GgufFile) -> Result<usize> {
 }
 
 fn context_length(
-    file: &GgufFile,
+    file: &ModelFile,
     key: &dyn Fn(&str) -> String,
     architecture: &Architecture,
 ) -> Result<usize> {
@@ -195,20 +195,20 @@ fn context_length(
     Ok(window.map_or(trained, |window| window.min(trained)))
 }
 
-fn norm_epsilon(file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<f32> {
+fn norm_epsilon(file: &ModelFile, key: &dyn Fn(&str) -> String) -> Result<f32> {
     let key = key("attention.layer_norm_rms_epsilon");
     match file.float(&key)? {
-        None => Err(file.bad(format!("{key} is missing"))),
-        Some(epsilon) if epsilon < 0.0 => Err(file.bad(format!("{key} must not be negative"))),
+        None => Err(file.bad(format!("{} is missing", file.field(&key)))),
+        Some(epsilon) if epsilon < 0.0 => Err(negative(file, &key)),
         Some(epsilon) => Ok(epsilon),
     }
 }
 
 /// What the file says; else one over the root of a head's width (Vaswani et al. 2017).
-fn score_scale(file: &GgufFile, key: &dyn Fn(&str) -> String, scaled_for: usize) -> Result<f32> {
+fn score_scale(file: &ModelFile, key: &dyn Fn(&str) -> String, scaled_for: usize) -> Result<f32> {
     let key = key("attention.scale");
     match file.float(&key)? {
-        Some(scale) if scale < 0.0 => Err(file.bad(format!("{key} must not be negative"))),
+        Some(scale) if scale < 0.0 => Err(negative(file, &key)),
         // Some converters write 0 for a scale that is not stated.
         Some(scale) if scale > 0.0 => Ok(scale),
         _ => Ok(1.0 / (scaled_for as f32).sqrt()),
@@ -216,10 +216,14 @@ fn score_scale(file: &GgufFile, key: &dyn Fn(&str) -> String, scaled_for: usize)
 }
 
 /// A soft cap; 0 in a file stands for none.
-fn cap(file: &GgufFile, key: &str, default: Option<f32>) -> Result<Option<f32>> {
+fn cap(file: &ModelFile, key: &str, default: Option<f32>) -> Result<Option<f32>> {
     match file.float(key)? {
-        Some(cap) if cap < 0.0 => Err(file.bad(format!("{key} must not be negative"))),
+        Some(cap) if cap < 0.0 => Err(negative(file, key)),
         Some(cap) => Ok(Some(cap).filter(|cap| *cap > 0.0)),
         None => Ok(default),
     }
+}
+
+fn negative(file: &ModelFile, key: &str) -> Error {
+    file.bad(format!("{} must not be negative", file.field(key)))
 }

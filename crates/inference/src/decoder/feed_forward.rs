@@ -2,11 +2,13 @@
 
 use candle_core::Tensor;
 
+use super::adapter::{Adapted, adapted_by};
 use super::architecture::Activation;
 use super::config::DecoderConfig;
 use super::projection::Projection;
 use super::weights::Weights;
 use crate::Result;
+use crate::adapter::Site;
 
 /// The feed-forward part of a block.
 #[derive(Debug)]
@@ -39,14 +41,21 @@ impl FeedForward {
     }
 
     /// (tokens, hidden) -> (tokens, hidden)
-    pub(super) fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+    pub(super) fn forward(
+        &self,
+        input: &Tensor,
+        adapted: Option<Adapted<'_>>,
+    ) -> candle_core::Result<Tensor> {
         let both = self.gate_up.forward(input)?; // (tokens, 2 * width)
+        let both = adapted_by(adapted, Site::GateUp, input, both)?;
         let gate = both.narrow(1, 0, self.width)?.contiguous()?;
         let up = both.narrow(1, self.width, self.width)?.contiguous()?;
         let gate = match self.activation {
             Activation::Silu => gate.silu()?,
             Activation::GeluTanh => gate.gelu()?,
         };
-        self.down.forward(&(gate * up)?)
+        let inner = (gate * up)?;
+        let output = self.down.forward(&inner)?;
+        adapted_by(adapted, Site::Down, &inner, output)
     }
 }

@@ -5,6 +5,7 @@
 //! are laid out, and `config` says in what. Blocks are read in order of use; a tensor of the file that no block asked for is an error, because a model that is only
 //! partly understood gives wrong answers, not slower ones.
 
+mod adapter;
 mod architecture;
 mod attention;
 mod blocks;
@@ -26,8 +27,11 @@ use crate::Result;
 use crate::engine::{BLOCK_TOKENS, Part};
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
+use crate::soft::{self, SoftSpan, is_soft};
 
-pub(crate) use architecture::Activation;
+use adapter::Adapted;
+pub(crate) use adapter::CandleAdapter;
+pub(crate) use architecture::{Activation, rotary_layout};
 use attention::Attention;
 pub(crate) use cache::KvCache;
 use cache::Step;
@@ -94,6 +98,11 @@ impl Decoder {
         &self.config
     }
 
+    /// Where it computes.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// An empty cache for one request of at most `tokens` tokens.
     pub(crate) fn new_cache(&self, tokens: usize) -> KvCache {
         KvCache::new(
@@ -126,10 +135,10 @@ impl Decoder {
         let mut logits = Vec::new();
         for part in parts {
             match part.logits {
-                0 => self.read(part.tokens, part.cache)?,
+                0 => drop(self.hidden(part)?),
                 asked => {
                     let first = part.tokens.len() - asked;
-                    logits.extend(self.logits(part.tokens, part.cache, first)?);
+                    logits.extend(self.logits_from(part, first)?);
                 }
             }
         }
@@ -147,14 +156,25 @@ impl Decoder {
     }
 
     /// Reads tokens and returns the logits after those from number `first` on: (tokens, vocabulary).
+    #[cfg(test)]
     pub(crate) fn logits(
         &self,
         tokens: &[u32],
         cache: &mut KvCache,
         first: usize,
     ) -> candle_core::Result<Vec<f32>> {
-        let hidden = self.hidden(tokens, cache)?;
-        let asked = hidden.narrow(0, first, tokens.len() - first)?; // (asked, hidden)
+        self.logits_from(&mut Part::new(tokens, cache, 0), first)
+    }
+
+    /// Reads a part and returns the logits after its tokens from number `first` on: (tokens,
+    /// vocabulary).
+    fn logits_from(
+        &self,
+        part: &mut Part<'_, KvCache>,
+        first: usize,
+    ) -> candle_core::Result<Vec<f32>> {
+        let hidden = self.hidden(part)?;
+        let asked = hidden.narrow(0, first, part.tokens.len() - first)?; // (asked, hidden)
         let asked = self.output_norm.forward(&asked)?;
         let mut logits = self.output.forward(&asked)?;
         if let Some(cap) = self.config.logit_cap.map(f64::from) {
@@ -173,22 +193,73 @@ impl Decoder {
     }
 
     /// Reads tokens for the cache alone: nobody needs logits in the middle of a prompt.
+    #[cfg(test)]
     pub(crate) fn read(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<()> {
-        self.hidden(tokens, cache).map(drop)
+        self.hidden(&mut Part::new(tokens, cache, 0)).map(drop)
     }
 
-    fn hidden(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<Tensor> {
-        let ids = Tensor::new(tokens, &self.device)?;
-        let mut hidden = self.embedding.index_select(&ids, 0)?; // (tokens, hidden)
-        if let Some(scale) = self.config.embedding_scale {
-            hidden = (hidden * f64::from(scale))?;
-        }
-        let step = cache.step(tokens.len(), &self.rotary)?;
+    /// Passes the tokens of a part through the blocks: (tokens, hidden).
+    fn hidden(&self, part: &mut Part<'_, KvCache>) -> candle_core::Result<Tensor> {
+        let mut hidden = self.look_up(part)?;
+        let adapter = part
+            .adapter
+            .map(|applied| Ok((applied.candle()?, applied.scale)));
+        let adapter = adapter.transpose().map_err(failed)?;
+        let step = part.cache.step(part.tokens.len(), &self.rotary)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            hidden = block.forward(hidden, &step, index)?;
+            let adapted = adapter.map(|(adapter, scale)| Adapted {
+                adapter,
+                scale,
+                block: index,
+            });
+            hidden = block.forward(hidden, &step, index, adapted)?;
         }
         step.finish();
         Ok(hidden)
+    }
+
+    /// The embeddings of words, and the rows of soft tokens, run by run: (tokens, hidden).
+    fn look_up(&self, part: &Part<'_, KvCache>) -> candle_core::Result<Tensor> {
+        let runs = part
+            .tokens
+            .chunk_by(|one, next| is_soft(*one) == is_soft(*next));
+        let runs = runs.map(|run| match is_soft(run[0]) {
+            true => self.soft_rows(run, part.soft),
+            false => self.embed(run),
+        });
+        match runs
+            .collect::<candle_core::Result<Vec<Tensor>>>()?
+            .as_slice()
+        {
+            [] => candle_core::bail!("a step without tokens"),
+            [only] => Ok(only.clone()),
+            several => Tensor::cat(several, 0),
+        }
+    }
+
+    fn embed(&self, words: &[u32]) -> candle_core::Result<Tensor> {
+        let ids = Tensor::new(words, &self.device)?;
+        let embedded = self.embedding.index_select(&ids, 0)?;
+        match self.config.embedding_scale {
+            Some(scale) => embedded * f64::from(scale),
+            None => Ok(embedded),
+        }
+    }
+
+    /// What a word is looked up as.
+    #[cfg(test)]
+    pub(crate) fn embedded(&self, word: u32) -> candle_core::Result<Vec<f32>> {
+        self.embed(&[word])?.flatten_all()?.to_vec1()
+    }
+
+    fn soft_rows(&self, tokens: &[u32], spans: &[SoftSpan]) -> candle_core::Result<Tensor> {
+        let width = self.config.hidden;
+        let mut rows = Vec::with_capacity(tokens.len() * width);
+        for token in tokens {
+            let row = soft::row(spans, *token, width).map_err(failed)?;
+            rows.extend_from_slice(row);
+        }
+        Tensor::from_vec(rows, (tokens.len(), width), &self.device)
     }
 }
 
@@ -213,14 +284,19 @@ impl Block {
         hidden: Tensor,
         step: &Step<'_>,
         index: usize,
+        adapted: Option<Adapted<'_>>,
     ) -> candle_core::Result<Tensor> {
         let normed = self.attention_norm.forward(&hidden)?;
-        let mixed = self.attention.forward(&normed, step, index)?;
+        let mixed = self.attention.forward(&normed, step, index, adapted)?;
         let hidden = (hidden + normed_by(&self.attention_post_norm, mixed)?)?;
         let normed = self.feed_forward_norm.forward(&hidden)?;
-        let inner = self.feed_forward.forward(&normed)?;
+        let inner = self.feed_forward.forward(&normed, adapted)?;
         hidden + normed_by(&self.feed_forward_post_norm, inner)?
     }
+}
+
+fn failed(error: ComputeError) -> candle_core::Error {
+    candle_core::Error::msg(error)
 }
 
 /// Some models have a matrix of their own for the logits, others use the embedding again.

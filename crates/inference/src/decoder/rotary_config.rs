@@ -1,10 +1,10 @@
-//! The numbers of the rotary embedding, from the metadata of a GGUF file.
+//! The numbers of the rotary embedding, from the metadata of a model.
 
 use longtrainer_kernels::RotaryLayout;
 
 use super::architecture::Architecture;
 use crate::Result;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 
 /// How heads are rotated.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +28,7 @@ pub(crate) struct RotaryConfig {
 impl RotaryConfig {
     /// Reads and checks the metadata.
     pub(super) fn from_gguf(
-        file: &GgufFile,
+        file: &ModelFile,
         key: &dyn Fn(&str) -> String,
         architecture: &Architecture,
         head_dim: usize,
@@ -42,22 +42,27 @@ impl RotaryConfig {
             scale: scale(file, key)?,
             magnitude: positive("rope.scaling.attn_factor")?.unwrap_or(1.0),
             original_context: original_context(file, key)?,
-            layout: architecture.rotary_layout,
+            // The hub's files have pairs half a head apart, whatever the architecture.
+            layout: match file.folder() {
+                Some(_) => RotaryLayout::Halves,
+                None => architecture.rotary_layout,
+            },
         })
     }
 }
 
-fn positive(file: &GgufFile, key: &str) -> Result<Option<f32>> {
+fn positive(file: &ModelFile, key: &str) -> Result<Option<f32>> {
     match file.float(key)? {
-        Some(number) if number <= 0.0 => {
-            Err(file.bad(format!("{key} is {number}, but must be greater than 0")))
-        }
+        Some(number) if number <= 0.0 => Err(file.bad(format!(
+            "{} is {number}, but must be greater than 0",
+            file.field(key)
+        ))),
         number => Ok(number),
     }
 }
 
 fn width(
-    file: &GgufFile,
+    file: &ModelFile,
     key: &dyn Fn(&str) -> String,
     architecture: &Architecture,
     head_dim: usize,
@@ -68,7 +73,10 @@ fn width(
     }
     let width = file.required_size(&key)?;
     if width > head_dim || !width.is_multiple_of(2) {
-        let problem = format!("{key} is {width}, but must be even and at most {head_dim}");
+        let problem = format!(
+            "{} is {width}, but must be even and at most {head_dim}",
+            file.field(&key)
+        );
         return Err(file.bad(problem));
     }
     if width < head_dim && !architecture.rotates_partly {
@@ -78,7 +86,7 @@ fn width(
     Ok(width)
 }
 
-fn scale(file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<f32> {
+fn scale(file: &ModelFile, key: &dyn Fn(&str) -> String) -> Result<f32> {
     let kind = file.string(&key("rope.scaling.type"))?.unwrap_or("none");
     match kind {
         // The factors of LongRoPE are tensors.
@@ -91,7 +99,7 @@ fn scale(file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<f32> {
     }
 }
 
-fn original_context(file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<Option<usize>> {
+fn original_context(file: &ModelFile, key: &dyn Fn(&str) -> String) -> Result<Option<usize>> {
     let key = key("rope.scaling.original_context_length");
     match file.integer(&key)? {
         None => Ok(None),

@@ -60,11 +60,7 @@ fn parts_are_read_as_if_alone() {
     let mut caches = [(); 3].map(|()| decoder.new_cache(usize::MAX));
     let [first, second, third] = &mut caches;
     let parts = [(&left, first, 2), (&left, second, 0), (&right, third, 1)];
-    let mut parts = parts.map(|(tokens, cache, logits)| Part {
-        tokens,
-        cache,
-        logits,
-    });
+    let mut parts = parts.map(|(tokens, cache, logits)| Part::new(tokens, cache, logits));
     let found = decoder.step(&mut parts).unwrap();
     let expected = [alone(&left, 2), alone(&right, 1)].concat();
     assert_close(&found, &expected, "together");
@@ -147,12 +143,11 @@ fn keeps_kinds_apart<M: LanguageModel>(model: &M) {
         model.step_one(&[4, 5, 6, 7], &mut cache, 1).unwrap()
     };
     let (mut short, mut long) = (model.new_cache(50), model.new_cache(51));
-    let part = |cache| Part {
-        tokens: &[4, 5, 6, 7],
-        cache,
-        logits: 1,
-    };
-    let together = model.step(&mut [part(&mut short), part(&mut long)]);
+    let tokens = &[4, 5, 6, 7];
+    let together = model.step(&mut [
+        Part::new(tokens, &mut short, 1),
+        Part::new(tokens, &mut long, 1),
+    ]);
     assert_eq!(together.unwrap(), [alone(50), alone(51)].concat());
     assert_ne!(alone(50), alone(51));
 }

@@ -13,19 +13,22 @@ use longtrainer_kernels::{BlockFormat, DenseFormat, DenseMatrix, Matrix, Quantis
 
 use super::projection::Projection;
 use crate::Result;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
+
+/// Weights that share a scale when a matrix is rounded.
+const BLOCK: usize = 32;
 
 /// The tensors of a file, and which of them were used.
 #[derive(Debug)]
 pub(crate) struct Weights<'file> {
-    file: &'file GgufFile,
+    file: &'file ModelFile,
     device: &'file Device,
     used: Mutex<HashSet<String>>,
 }
 
 impl<'file> Weights<'file> {
     /// Nothing used yet.
-    pub(crate) fn new(file: &'file GgufFile, device: &'file Device) -> Self {
+    pub(crate) fn new(file: &'file ModelFile, device: &'file Device) -> Self {
         Self {
             file,
             device,
@@ -124,6 +127,12 @@ impl<'file> Weights<'file> {
             Some(KernelFormat::Block(format)) => {
                 QuantisedMatrix::pack(team, format, raw.bytes, rows, columns).map(Matrix::from)
             }
+            Some(KernelFormat::Dense(_)) if self.rounds(columns) => {
+                let values = self.finite(name, &[rows, columns])?.flatten_all();
+                let values = values.and_then(|values| values.to_vec1::<f32>());
+                let values = values.map_err(|error| self.failed(name, &error))?;
+                QuantisedMatrix::round(team, &values, rows, columns).map(Matrix::from)
+            }
             Some(KernelFormat::Dense(format)) => {
                 DenseMatrix::pack(team, format, raw.bytes, rows, columns).map(Matrix::from)
             }
@@ -138,6 +147,11 @@ impl<'file> Weights<'file> {
             Ok(matrix) => Ok(matrix),
             Err(error) => Err(self.failed(name, &error)),
         }
+    }
+
+    /// Whether a dense matrix is rounded to bytes: where it was asked for, and rows are whole blocks.
+    fn rounds(&self, columns: usize) -> bool {
+        self.file.rounds_weights() && columns.is_multiple_of(BLOCK)
     }
 
     /// A vector, checked to be finite.

@@ -3,7 +3,7 @@
 
 use super::architecture::{Architecture, WindowRule};
 use crate::Result;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 
 const SIZE: &str = "attention.sliding_window";
 const PATTERN: &str = "attention.sliding_window_pattern";
@@ -28,7 +28,7 @@ enum Local {
 impl Window {
     /// Reads the window of an architecture whose attention knows one. A window of 0 is none.
     pub(super) fn from_gguf(
-        file: &GgufFile,
+        file: &ModelFile,
         key: &dyn Fn(&str) -> String,
         architecture: &Architecture,
         blocks: usize,
@@ -54,7 +54,7 @@ impl Window {
 }
 
 /// The window's tokens, if the file says; 0 stands for none.
-pub(super) fn size(file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<Option<usize>> {
+pub(super) fn size(file: &ModelFile, key: &dyn Fn(&str) -> String) -> Result<Option<usize>> {
     match file.integer(&key(SIZE))? {
         None => Ok(None),
         Some(0) => Ok(Some(0)),
@@ -63,7 +63,7 @@ pub(super) fn size(file: &GgufFile, key: &dyn Fn(&str) -> String) -> Result<Opti
 }
 
 /// A file may list the local blocks, or say how far apart the others are (0: there are none).
-fn pattern(file: &GgufFile, key: &str, period: usize, blocks: usize) -> Result<Local> {
+fn pattern(file: &ModelFile, key: &str, period: usize, blocks: usize) -> Result<Local> {
     if !file.is_list(key) {
         let period = file.integer(key)?.unwrap_or(period as u64);
         // No model has blocks enough for a period beyond usize to differ from the largest.
@@ -75,7 +75,11 @@ fn pattern(file: &GgufFile, key: &str, period: usize, blocks: usize) -> Result<L
     }
     let listed = file.booleans(key)?.unwrap_or_default();
     if listed.len() != blocks {
-        let problem = format!("{key} has {} entries for {blocks} blocks", listed.len());
+        let problem = format!(
+            "{} has {} entries for {blocks} blocks",
+            file.field(key),
+            listed.len()
+        );
         return Err(file.bad(problem));
     }
     Ok(Local::Listed(listed))

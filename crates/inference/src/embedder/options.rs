@@ -35,7 +35,7 @@ pub enum Precision {
 
 impl Precision {
     /// That of a map whose outputs are added to the states.
-    pub(super) fn of_additions(self) -> Self {
+    pub(crate) fn of_additions(self) -> Self {
         match self {
             Self::Mixed => Self::Int8,
             other => other,
@@ -43,7 +43,7 @@ impl Precision {
     }
 
     /// That of any other map.
-    pub(super) fn of_others(self) -> Self {
+    pub(crate) fn of_others(self) -> Self {
         match self {
             Self::Mixed => Self::Bf16,
             other => other,

@@ -63,7 +63,7 @@ fn attempt<M: LanguageModel>(
 }
 
 /// What `work` gives, or the error that its panic is.
-pub(super) fn contained<V>(
+pub(crate) fn contained<V>(
     name: &str,
     work: impl FnOnce() -> Result<V, Error>,
 ) -> Result<V, Error> {

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::ops::RangeInclusive;
 
+use crate::soft::is_soft;
+
 /// How many of the newest tokens must have stood in the text before; the longest are tried first. A
 /// single token says too little about what follows: in most texts that is a comma or an article.
 const MATCHED_TOKENS: RangeInclusive<usize> = 2..=5;
@@ -41,6 +43,9 @@ pub(crate) struct Drafter {
     /// Where the last token follows that came after a piece of the text, by the piece's hash. The end
     /// of the text has no entry yet, because nothing follows it.
     followers: HashMap<u64, usize>,
+    /// Tokens since the last soft one: a piece never holds a row of a picture, whose neighbours say
+    /// nothing about it, and a guess ends before one.
+    words: usize,
 }
 
 /// A guess at the next tokens.
@@ -61,7 +66,12 @@ impl Drafter {
     /// Takes note of the prompt, and then of each token of the answer.
     pub(crate) fn extend(&mut self, tokens: &[u32]) {
         for &token in tokens {
-            self.note_follower();
+            if is_soft(token) {
+                self.words = 0;
+            } else {
+                self.note_follower();
+                self.words += 1;
+            }
             self.text.push(token);
         }
     }
@@ -75,9 +85,10 @@ impl Drafter {
                 matched: 0,
             };
         };
-        let tokens = &self.text[place..];
+        let tokens = self.text[place..].iter().take(most);
+        let words = tokens.take_while(|token| !is_soft(**token)).count();
         Draft {
-            tokens: &tokens[..tokens.len().min(most)],
+            tokens: &self.text[place..place + words],
             matched: self.matched(place),
         }
     }
@@ -87,7 +98,7 @@ impl Drafter {
         let before = self.text[..place].iter().rev();
         let pairs = before.zip(self.text.iter().rev()).take(MOST_MATCHED);
         pairs
-            .take_while(|(before, ending)| before == ending)
+            .take_while(|(before, ending)| before == ending && !is_soft(**ending))
             .count()
     }
 
@@ -109,7 +120,7 @@ impl Drafter {
     }
 
     fn ending(&self, n: usize) -> Option<&[u32]> {
-        self.text.len().checked_sub(n).map(|at| &self.text[at..])
+        (n <= self.words).then(|| &self.text[self.text.len() - n..])
     }
 
     fn hash(&self, piece: &[u32]) -> u64 {

@@ -4,13 +4,19 @@ use std::time::Instant;
 
 use async_channel::Sender;
 
+use crate::adapter::AppliedAdapter;
 use crate::grammar::Guide;
+use crate::soft::SoftSpan;
 use crate::{Result, Sampling, StreamItem};
 
 /// A request whose numbers were checked and whose prompt fits.
 pub(crate) struct Job {
     /// Tokens of the prompt; at least one.
     pub(crate) prompt: Vec<u32>,
+    /// The rows of those that are [soft](crate::soft).
+    pub(crate) soft: Vec<SoftSpan>,
+    /// What changes the model for it.
+    pub(crate) adapter: Option<AppliedAdapter>,
     /// How tokens are chosen.
     pub(crate) sampling: Sampling,
     /// Most tokens of the answer; at least one.
@@ -29,7 +35,21 @@ pub(crate) struct Job {
     pub(crate) submitted: Instant,
 }
 
+/// Bits of a number that a model gives to kinds of its caches; the others are the adapter's.
+const MODEL_KIND_BITS: u32 = 8;
+
 impl Job {
+    /// With which requests it shares keys and values: those with the same adapter, of the same
+    /// [kind](super::LanguageModel::cache_kind) to the model.
+    pub(super) fn kind(&self, of_model: u64) -> u64 {
+        debug_assert!(
+            of_model >> MODEL_KIND_BITS == 0,
+            "a model has few kinds of caches"
+        );
+        let adapter = self.adapter.as_ref().map_or(0, |adapter| adapter.kind);
+        adapter << MODEL_KIND_BITS | of_model
+    }
+
     /// Tokens that it may need room for.
     pub(super) fn most_tokens(&self) -> usize {
         self.prompt.len().saturating_add(self.max_tokens)

@@ -7,7 +7,7 @@
 //! later one with the same beginning takes over ([`prefix_tree`]), for as long as there is memory.
 //!
 //! A request ends early when its stream is dropped, wherever it is. A step that fails or panics ends
-//! only the requests that fail alone too ([`contained`]). When the engine is dropped, everything
+//! only the requests that fail alone too ([`mod@contained`]). When the engine is dropped, everything
 //! unfinished ends with [`Error::EngineStopped`].
 
 mod contained;
@@ -36,6 +36,7 @@ use meter::Meter;
 use scheduler::{Scheduler, Shared};
 use sequence::blocks_for;
 
+pub(crate) use contained::contained;
 pub(crate) use job::Job;
 pub use metrics::{EngineMetrics, Outcome, RequestFigures, StepFigures};
 pub(crate) use model::{BLOCK_TOKENS, LanguageModel, Part, TokenCache};

@@ -2,7 +2,9 @@
 
 use longtrainer_kernels::PAGE_TOKENS;
 
+use crate::adapter::AppliedAdapter;
 use crate::error::ComputeError;
+use crate::soft::SoftSpan;
 
 /// Tokens of a block: what caches share with each other, and what the memory of keys and values is
 /// counted in.
@@ -10,7 +12,8 @@ pub(crate) const BLOCK_TOKENS: usize = PAGE_TOKENS;
 
 /// A language model. A seam for tests, which use a fake that panics or waits.
 ///
-/// What a token gives depends on nothing but the tokens before it in its own cache: neither on the
+/// What a token gives depends on nothing but the tokens before it in its own cache and its request's
+/// adapter: neither on the
 /// other parts of the step, nor on how its text was cut into steps, nor on whether blocks came from
 /// another cache of the same [kind](Self::cache_kind). Models on our kernels keep that promise to the
 /// bit.
@@ -23,7 +26,7 @@ pub(crate) trait LanguageModel: Send + 'static {
     fn new_cache(&self, tokens: usize) -> Self::Cache;
 
     /// Which of its caches a request of at most `tokens` tokens can share blocks with: those of the
-    /// same kind. Some models turn the keys of long requests by other angles.
+    /// same kind. Some models turn the keys of long requests by other angles. There are less than 256.
     fn cache_kind(&self, tokens: usize) -> u64;
 
     /// Reads the tokens of each part behind those in its cache, and returns the logits after its last
@@ -40,11 +43,7 @@ pub(crate) trait LanguageModel: Send + 'static {
         cache: &mut Self::Cache,
         logits: usize,
     ) -> Result<Vec<f32>, ComputeError> {
-        self.step(&mut [Part {
-            tokens,
-            cache,
-            logits,
-        }])
+        self.step(&mut [Part::new(tokens, cache, logits)])
     }
 
     /// Memory of a block, in bytes.
@@ -62,13 +61,28 @@ pub(crate) trait LanguageModel: Send + 'static {
 pub(crate) struct Part<'step, C> {
     /// At least one token.
     pub(crate) tokens: &'step [u32],
+    /// The rows of those that are [soft](crate::soft).
+    pub(crate) soft: &'step [SoftSpan],
+    /// What changes the model for this request.
+    pub(crate) adapter: Option<&'step AppliedAdapter>,
     /// What the request has read.
     pub(crate) cache: &'step mut C,
     /// After how many of the last tokens logits are wanted; none in the middle of a prompt.
     pub(crate) logits: usize,
 }
 
-impl<C> Part<'_, C> {
+impl<'step, C> Part<'step, C> {
+    /// A share without soft tokens and without an adapter.
+    pub(crate) fn new(tokens: &'step [u32], cache: &'step mut C, logits: usize) -> Self {
+        Self {
+            tokens,
+            soft: &[],
+            adapter: None,
+            cache,
+            logits,
+        }
+    }
+
     /// That logits are wanted after no more tokens than there are.
     pub(crate) fn check(&self) -> Result<(), ComputeError> {
         let (logits, tokens) = (self.logits, self.tokens.len());

@@ -135,7 +135,8 @@ impl<M: LanguageModel, T: TokenText> Scheduler<M, T> {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             reserved += blocks_of(&job);
             let tokens = job.most_tokens();
-            let (cache, kind) = (self.model.new_cache(tokens), self.model.cache_kind(tokens));
+            let cache = self.model.new_cache(tokens);
+            let kind = job.kind(self.model.cache_kind(tokens));
             let speculates = self.options.speculation;
             let sequence = Sequence::new(job, &*self.text, cache, kind, speculates);
             self.running.push(sequence);

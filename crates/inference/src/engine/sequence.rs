@@ -206,6 +206,8 @@ impl<C: TokenCache> Sequence<C> {
         Some(Part {
             logits: if ends_prompt { self.drafted + 1 } else { 0 },
             tokens: &self.pending,
+            soft: &self.job.soft,
+            adapter: self.job.adapter.as_ref(),
             cache: &mut self.cache,
         })
     }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use candle_core::Device;
 use candle_core::quantized::GgmlDType;
+use candle_core::quantized::gguf_file::Value;
 use tempfile::TempDir;
 
 use super::*;

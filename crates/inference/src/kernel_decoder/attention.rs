@@ -5,6 +5,7 @@ use longtrainer_kernels::{
 };
 
 use crate::Result;
+use crate::adapter::Site;
 use crate::decoder::AngleTable;
 use crate::error::ComputeError;
 use crate::rows::try_rows;
@@ -76,9 +77,12 @@ impl Attention {
             inner,
             out,
             rows,
+            low_rank,
             ..
         } = scratch;
         self.query_key_value.forward(team, normed, rows, joined)?;
+        let site = (block, Site::QueryKeyValue);
+        step.adapt(team, site, normed, joined, low_rank)?;
         self.norm_heads(joined)?;
         self.rotate(team, step, joined)?;
         let [queries, keys, values] = self.split(joined)?;
@@ -91,7 +95,8 @@ impl Attention {
             window: self.window,
         };
         causal_attention(team, attention, queries, &step.sequences(), inner)?;
-        self.output.forward(team, inner, rows, out)
+        self.output.forward(team, inner, rows, out)?;
+        step.adapt(team, (block, Site::AttentionOutput), inner, out, low_rank)
     }
 
     /// Values of a token's queries, keys and values together.

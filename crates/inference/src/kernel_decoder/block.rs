@@ -55,7 +55,7 @@ impl Block {
         self.add_output(team, &self.attention_post_norm, scratch)?;
         self.feed_forward_norm
             .forward(team, &scratch.states, &mut scratch.normed)?;
-        self.feed_forward.forward(team, scratch)?;
+        self.feed_forward.forward(team, step, index, scratch)?;
         self.add_output(team, &self.feed_forward_post_norm, scratch)
     }
 

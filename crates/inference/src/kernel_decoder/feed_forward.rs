@@ -3,6 +3,7 @@
 use longtrainer_kernels::{Team, gelu_tanh_product, silu_product};
 
 use crate::Result;
+use crate::adapter::Site;
 use crate::decoder::Activation;
 use crate::error::ComputeError;
 use crate::rows::try_rows;
@@ -10,6 +11,7 @@ use crate::rows::try_rows;
 use super::Loader;
 use super::projection::Projection;
 use super::scratch::Scratch;
+use super::step::Step;
 
 /// The feed-forward part of a block.
 #[derive(Debug)]
@@ -39,16 +41,24 @@ impl FeedForward {
     }
 
     /// From `normed` to `out`.
-    pub(super) fn forward(&self, team: &Team, scratch: &mut Scratch) -> Result<(), ComputeError> {
+    pub(super) fn forward(
+        &self,
+        team: &Team,
+        step: &Step<'_>,
+        block: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(), ComputeError> {
         let Scratch {
             normed,
             joined,
             inner,
             out,
             rows,
+            low_rank,
             ..
         } = scratch;
         self.gate_up.forward(team, normed, rows, joined)?;
+        step.adapt(team, (block, Site::GateUp), normed, joined, low_rank)?;
         let width = self.width;
         inner.resize(joined.len() / 2, 0.0);
         try_rows(team, inner, width, |first, inner| {
@@ -58,6 +68,7 @@ impl FeedForward {
                 Activation::GeluTanh => gelu_tanh_product(gate_up, inner, width),
             }
         })?;
-        self.down.forward(team, inner, rows, out)
+        self.down.forward(team, inner, rows, out)?;
+        step.adapt(team, (block, Site::Down), inner, out, low_rank)
     }
 }

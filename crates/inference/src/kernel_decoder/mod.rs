@@ -7,6 +7,7 @@
 //! all requests of a step lie one after another and go through each call together; only attention
 //! asks where a request ends.
 
+mod adapter;
 mod attention;
 mod block;
 mod cache;
@@ -14,6 +15,8 @@ mod feed_forward;
 mod norm;
 mod projection;
 mod scratch;
+#[cfg(test)]
+mod soft_tests;
 mod step;
 #[cfg(test)]
 mod step_tests;
@@ -34,7 +37,9 @@ use crate::engine::Part;
 use crate::error::ComputeError;
 use crate::gguf::GgufFile;
 use crate::rows::try_rows;
+use crate::soft::{self, is_soft};
 
+pub(crate) use adapter::KernelAdapter;
 use block::Block;
 pub(crate) use cache::DecoderCache;
 use norm::RmsNorm;
@@ -125,6 +130,11 @@ impl KernelDecoder {
         blocks + self.output().bytes()
     }
 
+    /// The threads that it computes on.
+    pub(crate) fn team(&self) -> &Arc<Team> {
+        &self.team
+    }
+
     /// Where the pages of all caches come from.
     pub(crate) fn pool(&self) -> &PagePool {
         &self.pool
@@ -207,20 +217,32 @@ impl KernelDecoder {
         step.finish()
     }
 
-    /// The embeddings of the tokens of all parts.
+    /// The embeddings of the tokens of all parts, and the rows of those that are soft.
     fn look_up(
         &self,
         parts: &[Part<'_, DecoderCache>],
         states: &mut Vec<f32>,
     ) -> Result<(), ComputeError> {
         let hidden = self.config.hidden;
-        let tokens = || parts.iter().flat_map(|part| part.tokens);
-        states.resize(tokens().count() * hidden, 0.0);
-        for (token, state) in tokens().zip(states.chunks_exact_mut(hidden)) {
-            self.embedding.row(*token as usize, state)?;
+        let tokens = parts.iter().map(|part| part.tokens.len()).sum::<usize>();
+        states.resize(tokens * hidden, 0.0);
+        let mut states = states.chunks_exact_mut(hidden);
+        for part in parts {
+            for (token, state) in part.tokens.iter().zip(&mut states) {
+                match is_soft(*token) {
+                    true => state.copy_from_slice(soft::row(part.soft, *token, hidden)?),
+                    false => self.embed(*token, state)?,
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// The embedding of a word.
+    fn embed(&self, token: u32, state: &mut [f32]) -> Result<(), ComputeError> {
+        self.embedding.row(token as usize, state)?;
         if let Some(scale) = self.config.embedding_scale {
-            states.iter_mut().for_each(|value| *value *= scale);
+            state.iter_mut().for_each(|value| *value *= scale);
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use longtrainer_kernels::QuantisedRows;
 
+use super::adapter::LowRankScratch;
+
 /// Rows of tokens, each as wide as its use says.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -17,4 +19,6 @@ pub(super) struct Scratch {
     pub(super) out: Vec<f32>,
     /// Rounded inputs of a product.
     pub(super) rows: QuantisedRows,
+    /// What adapters compute with.
+    pub(super) low_rank: LowRankScratch,
 }

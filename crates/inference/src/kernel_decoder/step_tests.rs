@@ -84,11 +84,7 @@ fn in_company(decoder: &KernelDecoder, tokens: &[u32], random: &mut StdRng) -> V
                 own = rows * width..(rows + count) * width;
             }
             rows += logits;
-            parts.push(Part {
-                tokens: &rest[..count],
-                cache,
-                logits,
-            });
+            parts.push(Part::new(&rest[..count], cache, logits));
         }
         let logits = bits(decoder.step(&mut parts).unwrap());
         assert_eq!(logits.len(), rows * width);
@@ -178,16 +174,8 @@ fn a_step_that_fails_leaves_all_its_caches_as_they_were() {
     read(&decoder, &[1, 2, 3], &mut first);
     let mut step = |tokens: &[u32], logits| {
         let parts = &mut [
-            Part {
-                tokens: &[4, 5],
-                cache: &mut first,
-                logits: 1,
-            },
-            Part {
-                tokens,
-                cache: &mut second,
-                logits,
-            },
+            Part::new(&[4, 5], &mut first, 1),
+            Part::new(tokens, &mut second, logits),
         ];
         let result = decoder.step(parts);
         (result.is_ok(), first.len(), second.len())

@@ -5,6 +5,7 @@
 
 use super::penalties::{finite, recent};
 use super::{Dry, Text};
+use crate::soft::is_soft;
 
 /// The penalty of one request, and memory that it uses again for each token.
 #[derive(Debug)]
@@ -77,8 +78,9 @@ impl DryPenalty {
         }
     }
 
+    /// A picture ends a stretch, too.
     fn breaks(&self, token: u32) -> bool {
-        self.breaks.get(token as usize).copied().unwrap_or(false)
+        is_soft(token) || self.breaks.get(token as usize).copied().unwrap_or(false)
     }
 }
 

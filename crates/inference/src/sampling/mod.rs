@@ -33,7 +33,8 @@ pub use settings::{Dry, Sampling};
 /// The text that a token is chosen for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<'tokens> {
-    /// The prompt and the answer so far.
+    /// The prompt and the answer so far. [Soft](crate::soft) tokens, in prompts, are no words: none is
+    /// penalised, and none counts in a window.
     pub(crate) tokens: &'tokens [u32],
     /// How many of them are the prompt.
     pub(crate) prompt: usize,

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::{Sampling, Text};
+use crate::soft::is_soft;
 
 /// What the penalties of one request know of its text.
 #[derive(Debug, Default)]
@@ -98,7 +99,13 @@ pub(super) fn finite(logit: f32) -> f32 {
     logit.clamp(f32::MIN, f32::MAX)
 }
 
-/// The last tokens, as many as there are.
+/// The last tokens with `window` words among them, or as many as there are: a picture does not push
+/// the words before it out.
 pub(super) fn recent(tokens: &[u32], window: usize) -> &[u32] {
-    &tokens[tokens.len().saturating_sub(window)..]
+    let mut words = 0;
+    let before = tokens.iter().rposition(|token| {
+        words += usize::from(!is_soft(*token));
+        words > window
+    });
+    &tokens[before.map_or(0, |before| before + 1)..]
 }

@@ -15,6 +15,17 @@ pub(super) enum Algorithm {
     Spm(Spm),
 }
 
+/// Where a piece of text stands; some vocabularies put a space before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the beginning of all text.
+    Beginning,
+    /// After a special token.
+    AfterSpecial,
+    /// After text that is not seen.
+    Inside,
+}
+
 /// Turns text into tokens.
 #[derive(Debug)]
 pub(crate) struct TextEncoder {
@@ -32,19 +43,19 @@ impl TextEncoder {
         control: ControlTokens,
         mark: Option<char>,
     ) -> Result<Vec<u32>> {
-        self.encode_pieces(self.special.split(text, control), true, mark)
+        self.encode_pieces(self.special.split(text, control), Place::Beginning, mark)
     }
 
     /// Tokens of a part of an answer, control tokens never among them.
     pub(crate) fn encode_part(&self, text: &str) -> Result<Vec<u32>> {
         let pieces = self.special.split(text, ControlTokens::Plain);
-        self.encode_pieces(pieces, false, None)
+        self.encode_pieces(pieces, Place::Inside, None)
     }
 
     fn encode_pieces(
         &self,
         pieces: Vec<Piece<'_>>,
-        mut after_special: bool,
+        mut place: Place,
         mark: Option<char>,
     ) -> Result<Vec<u32>> {
         let mut tokens = Vec::new();
@@ -53,22 +64,28 @@ impl TextEncoder {
                 Piece::Token(token) => tokens.push(token),
                 Piece::Text(text) => {
                     let text = without(text, mark);
-                    self.encode_piece(&text, after_special, &mut tokens)?;
+                    self.encode_piece(&text, place, &mut tokens)?;
                 }
             }
-            after_special = matches!(piece, Piece::Token(_));
+            place = match piece {
+                Piece::Token(_) => Place::AfterSpecial,
+                Piece::Text(_) => Place::Inside,
+            };
         }
         Ok(tokens)
     }
 
-    fn encode_piece(&self, text: &str, after_special: bool, tokens: &mut Vec<u32>) -> Result<()> {
+    fn encode_piece(&self, text: &str, place: Place, tokens: &mut Vec<u32>) -> Result<()> {
         match &self.algorithm {
-            Algorithm::Bpe(bpe) => bpe.encode(text, tokens).map_err(|source| Error::Tokenizer {
-                model: self.model.clone(),
-                source,
-            }),
+            Algorithm::Bpe(bpe) => {
+                let encoded = bpe.encode(text, place, tokens);
+                encoded.map_err(|source| Error::Tokenizer {
+                    model: self.model.clone(),
+                    source,
+                })
+            }
             Algorithm::Spm(spm) => {
-                spm.encode(text, after_special, tokens);
+                spm.encode(text, place, tokens);
                 Ok(())
             }
         }

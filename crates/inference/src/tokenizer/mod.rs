@@ -1,6 +1,6 @@
-//! The tokenizer of a GGUF file, built from its metadata.
+//! The tokenizer of a model, built from the metadata of a GGUF file or from `tokenizer.json`.
 //!
-//! It gives the tokens that llama.cpp gives: special tokens are cut out of the text first, the
+//! From a GGUF file it gives the tokens that llama.cpp gives: special tokens are cut out of the text first, the
 //! longest text first, and the pieces between them go to the vocabulary's own algorithm. Candle's
 //! reader of GGUF tokenizers was not used: it splits every unknown pre-tokenizer, SmolLM's too, like
 //! GPT-2 and puts digits together that the model was trained to see alone, applies a normal form
@@ -9,7 +9,10 @@
 mod bpe;
 mod bytes;
 mod encoder;
+mod json;
+mod json_model;
 mod pre_tokenizer;
+mod roles;
 mod special;
 mod spm;
 mod vocabulary;
@@ -18,11 +21,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::Result;
-use crate::gguf::GgufFile;
+use crate::hub_folder::HubFolder;
+use crate::model_file::ModelFile;
 
 use bpe::Bpe;
 use encoder::Algorithm;
-use special::SpecialTokens;
+use special::{SpecialTokens, phi3_takes_space};
 use spm::Spm;
 use vocabulary::Vocabulary;
 
@@ -49,8 +53,11 @@ pub(crate) struct GgufTokenizer {
 const KINDS: &str = "gpt2 (byte-level BPE), llama (SentencePiece BPE)";
 
 impl GgufTokenizer {
-    /// Reads the tokenizer of a file.
-    pub(crate) fn from_gguf(model: &str, file: &GgufFile) -> Result<Self> {
+    /// Reads the tokenizer of a model.
+    pub(crate) fn from_gguf(model: &str, file: &ModelFile) -> Result<Self> {
+        if let Some(folder) = file.folder() {
+            return Self::from_folder(model, file, folder);
+        }
         let vocabulary = Vocabulary::from_gguf(file)?;
         let kind = file.required_string("tokenizer.ggml.model")?;
         let algorithm = match kind {
@@ -66,12 +73,33 @@ impl GgufTokenizer {
         Ok(Self {
             encoder: Arc::new(TextEncoder {
                 model: model.to_owned(),
-                special: SpecialTokens::new(&vocabulary, is_phi3),
+                special: SpecialTokens::new(&vocabulary, |_, text| {
+                    is_phi3 && phi3_takes_space(text)
+                }),
                 algorithm,
             }),
             bytes: vocabulary.token_bytes(spell),
             end_tokens: vocabulary.end_tokens(),
             vocabulary,
+        })
+    }
+
+    fn from_folder(model: &str, file: &ModelFile, folder: &HubFolder) -> Result<Self> {
+        let read = json::read(model, file, folder)?;
+        let spell: fn(&str) -> Vec<u8> = match read.is_byte_level {
+            true => bytes::of_byte_level_token,
+            false => bytes::of_sentencepiece_token,
+        };
+        let takes_space = |id, _: &str| read.takes_space.contains(&id);
+        Ok(Self {
+            encoder: Arc::new(TextEncoder {
+                model: model.to_owned(),
+                special: SpecialTokens::new(&read.vocabulary, takes_space),
+                algorithm: Algorithm::Bpe(read.bpe),
+            }),
+            bytes: read.vocabulary.token_bytes(spell),
+            end_tokens: read.vocabulary.end_tokens(),
+            vocabulary: read.vocabulary,
         })
     }
 
@@ -82,7 +110,6 @@ impl GgufTokenizer {
     }
 
     /// Tokens of a text, without a beginning-of-text token.
-    #[cfg(test)]
     pub(crate) fn encode(&self, text: &str, control: ControlTokens) -> Result<Vec<u32>> {
         self.encoder.encode(text, control, None)
     }
@@ -137,7 +164,13 @@ impl GgufTokenizer {
 
     /// Whether the vocabulary has a token of this text.
     pub(crate) fn has_token(&self, text: &str) -> bool {
-        self.vocabulary.tokens.iter().any(|token| token == text)
+        self.token(text).is_some()
+    }
+
+    /// The token of this text.
+    pub(crate) fn token(&self, text: &str) -> Option<u32> {
+        let mut numbered = self.vocabulary.tokens.iter().zip(0u32..);
+        numbered.find(|(token, _)| *token == text).map(|(_, id)| id)
     }
 
     /// How many tokens there are.
@@ -146,5 +179,7 @@ impl GgufTokenizer {
     }
 }
 
+#[cfg(test)]
+mod json_tests;
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,12 @@ struct SpecialToken {
 /// Special tokens of Phi-3 that leave white space after them in the text.
 const PHI3_KEEPS_SPACE: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
 
+/// Whether a special token of a GGUF file of Phi-3 takes white space after it, as in the files that its
+/// tokenizer was published with.
+pub(super) fn phi3_takes_space(text: &str) -> bool {
+    !PHI3_KEEPS_SPACE.contains(&text)
+}
+
 /// The special tokens of a vocabulary, the longest first.
 #[derive(Debug)]
 pub(super) struct SpecialTokens {
@@ -35,9 +41,8 @@ pub(super) struct SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// Collects them. In a vocabulary of Phi-3 they take white space after them, as in the files that
-    /// its tokenizer was published with; but for a few.
-    pub(super) fn new(vocabulary: &Vocabulary, is_phi3: bool) -> Self {
+    /// Collects them. Some take white space after them, as `takes_space` says of id and text.
+    pub(super) fn new(vocabulary: &Vocabulary, takes_space: impl Fn(u32, &str) -> bool) -> Self {
         let kinds = vocabulary.tokens.iter().zip(&vocabulary.kinds).zip(0u32..);
         let mut tokens: Vec<SpecialToken> = kinds
             .filter_map(|((text, kind), id)| {
@@ -50,7 +55,7 @@ impl SpecialTokens {
                     text: text.clone(),
                     id,
                     control,
-                    takes_space: is_phi3 && !PHI3_KEEPS_SPACE.contains(&text.as_str()),
+                    takes_space: takes_space(id, text),
                 };
                 (!text.is_empty()).then_some(token)
             })

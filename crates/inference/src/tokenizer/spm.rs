@@ -8,9 +8,10 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::bytes::named_byte;
+use super::encoder::Place;
 use super::vocabulary::{TokenKind, Vocabulary};
 use crate::Result;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 
 /// Tokens by text with their scores.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) struct Spm {
 
 impl Spm {
     /// Reads the scores.
-    pub(super) fn from_gguf(file: &GgufFile, vocabulary: &Vocabulary) -> Result<Self> {
+    pub(super) fn from_gguf(file: &ModelFile, vocabulary: &Vocabulary) -> Result<Self> {
         let scores = file.required_floats("tokenizer.ggml.scores")?;
         if scores.len() != vocabulary.tokens.len() {
             return Err(file.bad(format!(
@@ -54,9 +55,9 @@ impl Spm {
 
     /// Adds the tokens of a text without special tokens. The first text, and a text after a special
     /// token, gets a space before it where the vocabulary was trained so.
-    pub(super) fn encode(&self, text: &str, after_special: bool, tokens: &mut Vec<u32>) {
+    pub(super) fn encode(&self, text: &str, place: Place, tokens: &mut Vec<u32>) {
         let mut spaced = String::with_capacity(text.len() + 3);
-        if self.space_first && after_special {
+        if self.space_first && place != Place::Inside {
             spaced.push(' ');
         }
         spaced.push_str(text);
@@ -224,7 +225,7 @@ mod tests {
 
     fn encode(spm: &Spm, text: &str) -> Vec<u32> {
         let mut tokens = Vec::new();
-        spm.encode(text, true, &mut tokens);
+        spm.encode(text, Place::Beginning, &mut tokens);
         tokens
     }
 

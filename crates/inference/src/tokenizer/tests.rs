@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::Error;
+use crate::gguf::GgufFile;
 use crate::test_models;
 use crate::tiny::{self, TinyModel};
 

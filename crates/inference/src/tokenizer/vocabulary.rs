@@ -1,9 +1,9 @@
-//! The tokens of a GGUF file, their kinds, and the ids with a role.
+//! The tokens of a model, their kinds, and the ids with a role.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::Result;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 
 /// What a token is for, as the GGUF specification numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl TokenKind {
 }
 
 /// Names under which models know the end of a message, besides the ids that the file names.
-const END_TEXTS: [&str; 8] = [
+const END_TEXTS: [&str; 9] = [
     "<|im_end|>",
     "<|eot_id|>",
     "<|eom_id|>",
@@ -41,12 +41,13 @@ const END_TEXTS: [&str; 8] = [
     "<|endoftext|>",
     "<|end_of_text|>",
     "<end_of_turn>",
+    "<end_of_utterance>",
     "</s>",
 ];
 
 /// Texts that steer a model even where a file calls them text, as some files of Gemma do: nobody may
 /// write them into a message. Not `</s>`, which is a tag of HTML in Gemma's vocabulary.
-const CONTROL_TEXTS: [&str; 7] = [
+const CONTROL_TEXTS: [&str; 11] = [
     "<|im_end|>",
     "<|eot_id|>",
     "<|eom_id|>",
@@ -54,6 +55,11 @@ const CONTROL_TEXTS: [&str; 7] = [
     "<|endoftext|>",
     "<start_of_turn>",
     "<end_of_turn>",
+    "<end_of_utterance>",
+    // What stands for a picture, and around it.
+    "<image>",
+    "<fake_token_around_image>",
+    "<global-img>",
 ];
 
 /// Keys of the ids that end a message.
@@ -76,12 +82,13 @@ pub(crate) struct Vocabulary {
     pub(crate) eos: Option<u32>,
     /// Whether every prompt begins with `bos`.
     pub(crate) adds_bos: bool,
-    ends: Vec<u32>,
+    /// Tokens that the model says end a message.
+    pub(super) ends: Vec<u32>,
 }
 
 impl Vocabulary {
     /// Reads the vocabulary, checking that every id lies inside it.
-    pub(crate) fn from_gguf(file: &GgufFile) -> Result<Self> {
+    pub(crate) fn from_gguf(file: &ModelFile) -> Result<Self> {
         let tokens = file.required_strings("tokenizer.ggml.tokens")?;
         if tokens.is_empty() {
             return Err(file.bad("tokenizer.ggml.tokens is empty"));
@@ -138,7 +145,14 @@ impl Vocabulary {
     }
 }
 
-fn read_kinds(file: &GgufFile, tokens: &[String]) -> Result<Vec<TokenKind>> {
+/// Whether a text steers a model, whatever a file calls it.
+pub(super) fn steers(text: &str) -> bool {
+    // `<row_2_col_3>` says which part of a picture comes next.
+    let is_part = text.starts_with("<row_") && text.contains("_col_");
+    is_part || CONTROL_TEXTS.contains(&text)
+}
+
+fn read_kinds(file: &ModelFile, tokens: &[String]) -> Result<Vec<TokenKind>> {
     let count = tokens.len();
     let Some(numbers) = file.integers("tokenizer.ggml.token_type")? else {
         return Ok(vec![TokenKind::Normal; count]);
@@ -151,13 +165,16 @@ fn read_kinds(file: &GgufFile, tokens: &[String]) -> Result<Vec<TokenKind>> {
     }
     let kinds = numbers.into_iter().map(TokenKind::from_number);
     let kinds = kinds.zip(tokens).map(|(kind, text)| {
-        let steers = CONTROL_TEXTS.contains(&text.as_str());
-        if steers { TokenKind::Control } else { kind }
+        if steers(text) {
+            TokenKind::Control
+        } else {
+            kind
+        }
     });
     Ok(kinds.collect())
 }
 
-fn read_id(file: &GgufFile, key: &'static str, count: usize) -> Result<Option<u32>> {
+fn read_id(file: &ModelFile, key: &'static str, count: usize) -> Result<Option<u32>> {
     match file.integer(key)? {
         None => Ok(None),
         Some(id) if id < count as u64 => Ok(Some(id as u32)),
@@ -166,7 +183,7 @@ fn read_id(file: &GgufFile, key: &'static str, count: usize) -> Result<Option<u3
 }
 
 /// What the file says; without a word, what llama.cpp takes for its kind.
-fn adds_bos(file: &GgufFile) -> Result<bool> {
+fn adds_bos(file: &ModelFile) -> Result<bool> {
     if let Some(stated) = file.boolean("tokenizer.ggml.add_bos_token")? {
         return Ok(stated);
     }

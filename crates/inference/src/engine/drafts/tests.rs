@@ -4,6 +4,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::soft::SOFT_BASE;
 
 const PRIOR: f64 = 0.5;
 
@@ -176,4 +177,37 @@ fn what_was_seen_long_ago_is_forgotten() {
         acceptance.should_try();
     }
     assert!(acceptance.probability() > 0.45);
+}
+
+/// A token after which a picture follows, twice: what follows the picture is guessed, the picture and
+/// what stands before it never.
+#[test]
+fn pictures_are_neither_guessed_nor_matched() {
+    let picture = [SOFT_BASE, SOFT_BASE + 1, SOFT_BASE + 2];
+    let text = [&[1, 2, 3], &picture[..], &[4, 5, 6, 7], &[1, 2]].concat();
+    let mut twice = drafter(&text);
+    let nothing: [u32; 0] = [];
+    assert_eq!(
+        twice.draft(16).tokens,
+        [3],
+        "the guess ends before the picture"
+    );
+    twice.extend(&[3]);
+    assert_eq!(
+        twice.draft(16).tokens,
+        nothing,
+        "nothing but a picture followed"
+    );
+    twice.extend(&picture);
+    assert_eq!(twice.draft(16).tokens, nothing, "a picture is no piece");
+    twice.extend(&[4]);
+    assert_eq!(
+        twice.draft(16).tokens,
+        nothing,
+        "nor is its end with what follows"
+    );
+    twice.extend(&[5]);
+    let draft = twice.draft(16);
+    assert_eq!(draft.tokens, [6, 7, 1, 2, 3]);
+    assert_eq!(draft.matched, 2, "and it counts for no match");
 }

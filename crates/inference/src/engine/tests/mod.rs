@@ -59,6 +59,8 @@ fn job(prompt: Vec<u32>, max_tokens: usize) -> (Job, TextStream) {
     let (events, receiver) = async_channel::unbounded();
     let job = Job {
         prompt,
+        soft: Vec::new(),
+        adapter: None,
         sampling: Sampling::default(),
         max_tokens,
         stop: Vec::new(),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::soft::SOFT_BASE;
 
 const VOCABULARY: usize = 12;
 
@@ -126,4 +127,50 @@ fn an_answer_that_was_taken_back_is_counted_again() {
         assert_eq!(logits[1], expected);
         assert_eq!(logits[0], 0.0, "the prompt is not the answer");
     }
+}
+
+/// A picture between the words changes nothing but that a repetition does not reach across it.
+#[test]
+fn pictures_are_skipped() {
+    let settings = Sampling {
+        repetition_penalty: 1.3,
+        repetition_window: 4,
+        dry: Some(Dry {
+            sequence_breakers: Vec::new(),
+            ..Dry::default()
+        }),
+        ..Sampling::default()
+    };
+    let adjusted = |tokens: &[u32]| {
+        let mut logits = vec![1.0; VOCABULARY];
+        let text = Text {
+            tokens,
+            prompt: tokens.len(),
+        };
+        let mut sampler = Sampler::new(&settings, VOCABULARY, bytes);
+        sampler.choose(&mut logits, text, None, None);
+        logits
+    };
+    let picture: Vec<u32> = (SOFT_BASE..SOFT_BASE + 9).collect();
+    let behind = [&[9, 8, 1, 2, 4, 8, 1, 2][..], &picture].concat();
+    let found = adjusted(&behind);
+    let penalised = 1.0 / 1.3;
+    let expected = |token: usize| [2, 4, 8, 1].contains(&token);
+    for (token, logit) in found.iter().enumerate() {
+        let wanted = if expected(token) { penalised } else { 1.0 };
+        assert_eq!(
+            *logit, wanted,
+            "{token}: the last four words, none repeated"
+        );
+    }
+    let before = [&picture[..], &[9, 8, 1, 2, 4, 8, 1, 2]].concat();
+    let plain = adjusted(&[9, 8, 1, 2, 4, 8, 1, 2]);
+    assert!(plain[4] < penalised, "4 would repeat a stretch");
+    assert_eq!(adjusted(&before), plain);
+    let across = [&[9, 8, 1, 2, 4, 8][..], &picture, &[1, 2]].concat();
+    let shorter = adjusted(&across);
+    assert!(
+        plain[4] < shorter[4] && shorter[4] < penalised,
+        "only two words"
+    );
 }
