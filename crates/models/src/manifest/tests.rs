@@ -26,7 +26,7 @@ fn refusal(text: &str) -> (usize, String) {
 #[test]
 fn the_built_in_list_has_one_default_of_each_shipped_role() {
     let models = load(None).unwrap();
-    for role in [Role::Embedding, Role::Text] {
+    for role in [Role::Embedding, Role::Text, Role::Vision] {
         assert_eq!(
             models
                 .iter()
@@ -39,7 +39,10 @@ fn the_built_in_list_has_one_default_of_each_shipped_role() {
     for model in &models {
         assert!(model.weights_file().is_some(), "{}", model.name);
         assert!(
-            model.sources.iter().any(|s| matches!(s, Source::Python(_))),
+            model
+                .sources
+                .iter()
+                .any(|s| matches!(s, Source::Python(_) | Source::Embedded(_))),
             "{}",
             model.name
         );

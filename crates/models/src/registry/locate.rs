@@ -76,7 +76,8 @@ impl Survey {
 impl Registry {
     /// Finds a model on this machine and verifies it, without the network.
     ///
-    /// A file is hashed once and then only when its size or modification time has changed.
+    /// A file is hashed once and then only when its size or modification time has changed. The files
+    /// of a model that this program carries are written to their folder first, if they are not there.
     ///
     /// # Errors
     ///
@@ -91,6 +92,9 @@ impl Registry {
                 entry: entry.clone(),
                 folder: survey.folder,
             });
+        }
+        if entry.is_embedded() && survey.damage().is_none() {
+            return self.unpack(entry);
         }
         Err(survey.damage().unwrap_or_else(|| Error::Missing {
             model: entry.name.clone(),

@@ -1,10 +1,10 @@
 //! Fetching a model: what is already whole stays, the rest comes from the first source that has it.
 
-use crate::entry::{FileEntry, ModelEntry};
+use crate::entry::{FileEntry, ModelEntry, Source};
 use crate::error::{Error, FailedSource, Result};
 use crate::local_model::LocalModel;
 use crate::lock::ModelLock;
-use crate::progress::Progress;
+use crate::progress::{NoProgress, Progress};
 use crate::registry::Registry;
 use crate::source::{Request, clear_work};
 
@@ -39,7 +39,7 @@ impl Registry {
         let _lock = ModelLock::acquire(&self.lock_file(entry), || {
             progress.source(&format!("waiting for another pull of {name}"));
         })?;
-        self.fetch_lacking(entry, progress)?;
+        self.fetch_lacking(entry, entry.sources.iter(), progress)?;
         // Only now: what a failed pull received is of use to the next.
         clear_work(&folder)?;
         self.locate(name)
@@ -54,13 +54,34 @@ impl Registry {
         self.pull(name, progress)
     }
 
+    /// Writes the files of a model that this program carries.
+    pub(super) fn unpack(&self, entry: &ModelEntry) -> Result<LocalModel> {
+        let folder = self.own_folder(entry);
+        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        let _lock = ModelLock::acquire(&self.lock_file(entry), || {})?;
+        let embedded = entry
+            .sources
+            .iter()
+            .filter(|source| matches!(source, Source::Embedded(_)));
+        self.fetch_lacking(entry, embedded, &mut NoProgress)?;
+        Ok(LocalModel {
+            entry: entry.clone(),
+            folder,
+        })
+    }
+
     /// Tries the sources in order until every file is in the model's own folder.
-    fn fetch_lacking(&self, entry: &ModelEntry, progress: &mut dyn Progress) -> Result<()> {
+    fn fetch_lacking<'entry>(
+        &self,
+        entry: &'entry ModelEntry,
+        sources: impl Iterator<Item = &'entry Source>,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
         if self.lacking(entry)?.is_empty() {
             return Ok(());
         }
         let mut failures = Vec::new();
-        for source in &entry.sources {
+        for source in sources {
             progress.source(&source.to_string());
             let files = self.lacking(entry)?;
             let folder = self.own_folder(entry);
