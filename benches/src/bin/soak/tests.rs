@@ -31,7 +31,11 @@ impl TextModel for Scripted {
         &self.info
     }
 
-    fn count_tokens(&self, messages: &[Message]) -> Result<usize> {
+    fn count_tokens(
+        &self,
+        messages: &[Message],
+        _detail: Option<longtrainer::Detail>,
+    ) -> Result<usize> {
         Ok(messages.len())
     }
 
