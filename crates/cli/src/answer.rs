@@ -4,9 +4,10 @@ use std::io;
 
 use futures_lite::{StreamExt, future};
 use longtrainer::{
-    Answer, ChatId, Chunk, FinishReason, ResponseStream, RetrievalUse, RetrievedDocument, Usage,
+    Answer, Chunk, FinishReason, ResponseStream, RetrievalUse, RetrievedDocument, Usage,
 };
 
+use crate::chat_name::AnyChatId;
 use crate::interrupt::Interrupts;
 use crate::notes::Notes;
 use crate::output::Output;
@@ -28,7 +29,7 @@ enum Event {
 /// Reads an answer to its end, or until Ctrl-C; `on_text` gets each piece.
 pub(crate) fn read(
     mut stream: ResponseStream,
-    chat_id: &ChatId,
+    chat_id: &AnyChatId,
     interrupts: &Interrupts,
     mut on_text: impl FnMut(&str) -> io::Result<()>,
 ) -> anyhow::Result<Outcome> {
@@ -51,7 +52,7 @@ pub(crate) fn read(
                 Chunk::Done(answer) => return Ok(Outcome::Answered(answer)),
             },
             Event::Item(None) => {
-                let chat_id = chat_id.clone();
+                let chat_id = chat_id.to_string();
                 return Err(longtrainer::Error::AnswerBrokeOff { chat_id }.into());
             }
             Event::Interrupted => {
@@ -66,7 +67,7 @@ pub(crate) fn read(
 /// follows stands on a line of its own.
 pub(crate) fn show(
     stream: ResponseStream,
-    chat_id: &ChatId,
+    chat_id: &AnyChatId,
     interrupts: &Interrupts,
     output: &mut Output,
 ) -> anyhow::Result<Outcome> {
@@ -116,6 +117,18 @@ pub(crate) fn tell(answer: &Answer, notes: Notes) {
         notes.say(format_args!(
             "note: the model was not shown the {} oldest turns of this chat: they do not fit",
             answer.history.left_out
+        ));
+    }
+    if answer.history.pictures_left_out > 0 {
+        notes.say(format_args!(
+            "note: {} earlier pictures went with those turns",
+            answer.history.pictures_left_out
+        ));
+    }
+    for missing in &answer.missing_pictures {
+        notes.warn(format_args!(
+            "the model was not shown {} of turn {}: {}",
+            missing.name, missing.turn, missing.reason
         ));
     }
     if answer.finish_reason == FinishReason::Length {

@@ -14,6 +14,7 @@ mod models;
 mod search;
 mod serve;
 mod train;
+mod vision_flags;
 
 use clap::Subcommand;
 

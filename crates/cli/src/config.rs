@@ -21,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) retrieval: RetrievalSection,
     pub(crate) chunking: ChunkingSection,
     pub(crate) chat: ChatSection,
+    pub(crate) pictures: PicturesSection,
     pub(crate) server: ServerSection,
 }
 
@@ -30,6 +31,7 @@ pub(crate) struct Config {
 pub(crate) struct ModelsSection {
     pub(crate) text: Option<String>,
     pub(crate) embedding: Option<String>,
+    pub(crate) vision: Option<String>,
     pub(crate) memory_budget: Option<MemoryBudget>,
     pub(crate) keep_alive: Option<KeepAlive>,
 }
@@ -63,6 +65,14 @@ pub(crate) struct ChatSection {
     pub(crate) repetition_penalty: Option<f32>,
     pub(crate) repetition_window: Option<usize>,
     pub(crate) seed: Option<u64>,
+}
+
+/// How vision chats deal with their pictures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PicturesSection {
+    pub(crate) keep_pictures: Option<bool>,
+    pub(crate) max_pictures: Option<usize>,
 }
 
 /// Where `serve` listens.
@@ -146,6 +156,9 @@ impl Config {
             sampling: self.chat.to_sampling(),
             text_model: self.models.text.clone(),
             embedding_model: self.models.embedding.clone(),
+            vision_model: self.models.vision.clone(),
+            keep_pictures: self.pictures.keep_pictures.unwrap_or(base.keep_pictures),
+            max_pictures: self.pictures.max_pictures.unwrap_or(base.max_pictures),
             prompt_template: base.prompt_template,
         }
     }
@@ -157,6 +170,7 @@ impl Config {
             models: ModelsSection {
                 text: defaults.text_model.clone(),
                 embedding: defaults.embedding_model.clone(),
+                vision: defaults.vision_model.clone(),
                 ..ModelsSection::default()
             },
             retrieval: RetrievalSection {
@@ -177,6 +191,10 @@ impl Config {
                 repetition_penalty: Some(sampling.repetition_penalty),
                 repetition_window: Some(sampling.repetition_window),
                 seed: sampling.seed,
+            },
+            pictures: PicturesSection {
+                keep_pictures: Some(defaults.keep_pictures),
+                max_pictures: Some(defaults.max_pictures),
             },
             server,
         }
@@ -204,8 +222,8 @@ const HEADER: &str = "\
 # Settings of longtrainer. Flags win over the environment, the environment over this file, this file
 # over the program's defaults; what a bot was given at its making wins over all of them.
 #
-# Keys that may be added: text and embedding in [models] (registry names or paths), memory_budget
-# (\"6GiB\") and keep_alive (\"10m\") there; top_k, top_p, min_p and seed in [chat].
+# Keys that may be added: text, embedding and vision in [models] (registry names or paths),
+# memory_budget (\"6GiB\") and keep_alive (\"10m\") there; top_k, top_p, min_p and seed in [chat].
 
 ";
 
@@ -224,6 +242,9 @@ mod tests {
     fn what_is_written_is_what_is_read() {
         let mut defaults = Defaults {
             ensemble: true,
+            vision_model: Some("eyes".to_owned()),
+            keep_pictures: false,
+            max_pictures: 3,
             ..Defaults::default()
         };
         defaults.sampling.top_k = Some(40);

@@ -21,14 +21,30 @@ pub(crate) fn ensure_both(trainer: &LongTrainer, bot: &BotRecord, notes: Notes) 
     ensure(trainer.models(), &trainer.text_model_name(bot)?, notes)
 }
 
+/// Fetches what a question about pictures needs, as far as it is not here: the vision model, and the
+/// embedding model if the bot has anything to search.
+pub(crate) fn ensure_for_vision(
+    trainer: &LongTrainer,
+    bot: &BotRecord,
+    notes: Notes,
+) -> Result<()> {
+    if bot.vector_space.is_some() {
+        ensure_embedder(trainer, bot, notes)?;
+    }
+    ensure(trainer.models(), &trainer.vision_model_name(bot)?, notes)
+}
+
 /// Fetches a model if it is not here. A path is left to the library, which says what is wrong with
 /// it.
 pub(crate) fn ensure(registry: &Registry, name: &str, notes: Notes) -> Result<()> {
     if Path::new(name).exists() {
         return Ok(());
     }
-    pull(registry, name, notes)?;
-    Ok(())
+    let local = pull(registry, name, notes)?;
+    match &local.entry.text {
+        Some(text) => ensure(registry, text, notes),
+        None => Ok(()),
+    }
 }
 
 /// Fetches what is missing or damaged of a model.

@@ -32,6 +32,11 @@ pub struct BotOptions {
     /// Registry name or folder of the embedding model. A change needs
     /// [`LongTrainer::reindex`].
     pub embedding_model: Option<String>,
+    /// Registry name or path of the vision model.
+    pub vision_model: Option<String>,
+    /// Whether copies of the pictures of vision chats are kept. It holds for questions to come; what
+    /// was kept stays as long as its chat.
+    pub keep_pictures: Option<bool>,
 }
 
 /// What [`LongTrainer::update_chatbot`] adds and changes.
@@ -110,8 +115,8 @@ impl LongTrainer {
         Ok(self.inner.store.bots()?)
     }
 
-    /// Deletes a bot with everything that belongs to it: documents, vectors, chats, jobs, and its
-    /// files in the data directory.
+    /// Deletes a bot with everything that belongs to it: documents, vectors, chats with
+    /// the pictures kept for them, jobs, and its files in the data directory.
     pub fn delete_chatbot(&self, bot_id: &BotId) -> Result<()> {
         let lock = self.inner.build_lock(bot_id);
         let _building = lock
@@ -196,6 +201,8 @@ impl LongTrainer {
             embedding_model: options
                 .embedding_model
                 .or_else(|| old.embedding_model.clone()),
+            vision_model: options.vision_model.or_else(|| old.vision_model.clone()),
+            keep_pictures: options.keep_pictures.or(old.keep_pictures),
         })
     }
 

@@ -93,7 +93,8 @@ impl LongTrainer {
         Ok(self.inner.store.delete_chat(chat_id.as_str())?)
     }
 
-    /// Deletes a vision chat with its turns.
+    /// Deletes a vision chat with its turns, and the copies of its pictures that no other chat of its bot
+    /// needs.
     pub fn delete_vision_chat(&self, chat_id: &VisionChatId) -> Result<()> {
         Ok(self.inner.store.delete_chat(chat_id.as_str())?)
     }

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use longtrainer_models::Role;
 
 use crate::bench::BenchError;
-use crate::ids::{BotId, ChatId};
+use crate::ids::BotId;
 
 /// The result of every call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -156,14 +156,28 @@ pub enum Error {
         /// What it was asked for.
         asked: Role,
     },
-    /// A picture was asked about, and no vision model is loaded.
-    #[error("no vision model is loaded, so pictures cannot be looked at")]
-    NoVisionModel,
+    /// A model that takes no pictures was chosen for looking at them.
+    #[error("the model {name:?} does not look at pictures, so it cannot be a vision model")]
+    ModelDoesNotSee {
+        /// The model.
+        name: String,
+    },
+    /// More pictures in one question than are taken.
+    #[error(
+        "the question comes with {given} pictures; at most {limit} are taken (max_pictures allows \
+         more)"
+    )]
+    TooManyPictures {
+        /// Pictures of the question.
+        given: usize,
+        /// Most that are taken.
+        limit: usize,
+    },
     /// The model's stream broke off without an end.
     #[error("the answer in chat {chat_id} broke off: the model's engine ended before it was done")]
     AnswerBrokeOff {
         /// The chat.
-        chat_id: ChatId,
+        chat_id: String,
     },
     /// The system refused a thread to serve the answer.
     #[error("no thread could be started for the answer")]
@@ -203,6 +217,17 @@ pub enum Error {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// A file is not a list of questions about pictures.
+    #[error("{} is not a JSON list of [question, answer, number of the picture]", path.display())]
+    NotVqa {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// An answer that was measured ended without an end.
+    #[error("the vision model broke off in the middle of an answer")]
+    VqaBrokeOff,
     /// A file in SQuAD's layout in which no question has an answer.
     #[error("{} has no question with an answer, so there is nothing to measure", path.display())]
     NoQuestions {
@@ -218,6 +243,9 @@ pub enum Error {
     /// The index refused.
     #[error(transparent)]
     Index(#[from] longtrainer_index::Error),
+    /// A picture could not be read, or is none.
+    #[error(transparent)]
+    Picture(#[from] longtrainer_images::Error),
     /// A model failed.
     #[error(transparent)]
     Inference(#[from] longtrainer_inference::Error),
@@ -277,17 +305,20 @@ impl Error {
             | Self::AnswerCutOff { .. }
             | Self::InvalidSetting { .. }
             | Self::ModelRole { .. }
+            | Self::ModelDoesNotSee { .. }
+            | Self::TooManyPictures { .. }
+            | Self::Picture(_)
             | Self::NotSquad { .. }
+            | Self::NotVqa { .. }
             | Self::NoQuestions { .. }
             | Self::Documents(_) => ErrorKind::InvalidInput,
             Self::NotBuilt { .. }
             | Self::ReindexNeeded { .. }
             | Self::ModelInUse { .. }
             | Self::ModelPinned { .. } => ErrorKind::Conflict,
-            Self::NoVisionModel | Self::NoDefaultModel { .. } | Self::OutOfModelMemory { .. } => {
-                ErrorKind::Unavailable
-            }
-            Self::AnswerBrokeOff { .. }
+            Self::NoDefaultModel { .. } | Self::OutOfModelMemory { .. } => ErrorKind::Unavailable,
+            Self::VqaBrokeOff
+            | Self::AnswerBrokeOff { .. }
             | Self::AnswerNotOfSchema { .. }
             | Self::Thread { .. }
             | Self::KeepAliveThread { .. }
@@ -305,9 +336,11 @@ impl Error {
 fn inference_kind(error: &longtrainer_inference::Error) -> ErrorKind {
     use longtrainer_inference::Error as E;
     match error {
-        E::PromptTooLong { .. } | E::InvalidRequest { .. } | E::Grammar { .. } => {
-            ErrorKind::InvalidInput
-        }
+        E::PromptTooLong { .. }
+        | E::InvalidRequest { .. }
+        | E::Grammar { .. }
+        | E::AdapterMismatch { .. }
+        | E::Picture(_) => ErrorKind::InvalidInput,
         _ => ErrorKind::Internal,
     }
 }
@@ -330,6 +363,7 @@ fn store_kind(error: &longtrainer_store::Error) -> ErrorKind {
         | E::DocumentNotFound { .. }
         | E::ChunkNotFound { .. }
         | E::TurnNotFound { .. }
+        | E::PictureNotFound { .. }
         | E::JobNotFound { .. } => ErrorKind::NotFound,
         E::WrongChatKind { .. } | E::InvalidId { .. } | E::InvalidMetadata { .. } => {
             ErrorKind::InvalidInput

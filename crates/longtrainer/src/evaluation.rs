@@ -1,6 +1,8 @@
-//! Measuring retrieval on questions whose right passages are known.
+//! Measuring retrieval on questions whose right passages are known, and vision models on questions whose
+//! answers are.
 
 mod follow_ups;
+mod vqa;
 
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::trainer::LongTrainer;
 
 pub use follow_ups::{FollowUpEvaluation, FollowUpRecall};
+pub use vqa::{VqaAnswer, VqaEvaluation, VqaKind};
 
 /// Texts embedded in one call.
 const BATCH: usize = 256;

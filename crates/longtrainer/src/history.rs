@@ -15,33 +15,73 @@ const SAMPLE: usize = 2048;
 /// are longer than those of the next; the room should not move with each of them.
 const STEPS: usize = 8;
 
-/// Lengths of the turns in bytes, oldest first, marks included.
-pub(crate) struct Lengths(Vec<usize>);
+/// How much of a prompt a turn is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Length {
+    /// Bytes of its texts.
+    pub(crate) bytes: usize,
+    /// Pictures that go with it.
+    pub(crate) pictures: usize,
+}
+
+/// What lengths cost in a prompt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Tokens {
+    a_byte: f64,
+    a_picture: f64,
+}
+
+impl Tokens {
+    /// What is learnt from a sample that makes `counted` tokens, when a picture makes `a_picture`.
+    pub(crate) fn of(sample: Length, counted: usize, a_picture: f64) -> Self {
+        let of_texts = counted as f64 - sample.pictures as f64 * a_picture;
+        Self {
+            a_byte: of_texts.max(1.0) / sample.bytes as f64,
+            a_picture,
+        }
+    }
+
+    /// A quarter more.
+    pub(crate) fn more(self) -> Self {
+        Self {
+            a_byte: self.a_byte * 1.25,
+            a_picture: self.a_picture * 1.25,
+        }
+    }
+
+    fn cost(self, length: &Length) -> f64 {
+        length.bytes as f64 * self.a_byte + length.pictures as f64 * self.a_picture
+    }
+}
+
+/// Lengths of the turns, oldest first, marks included.
+pub(crate) struct Lengths(Vec<Length>);
 
 impl Lengths {
-    pub(crate) fn new(texts: impl Iterator<Item = usize>) -> Self {
-        Self(texts.map(|bytes| bytes + MARKS).collect())
+    pub(crate) fn new(turns: impl Iterator<Item = Length>) -> Self {
+        let marked = turns.map(|turn| Length {
+            bytes: turn.bytes + MARKS,
+            ..turn
+        });
+        Self(marked.collect())
     }
 
-    /// How many of the oldest turns make the sample, and their bytes; at least one if there is any.
-    pub(crate) fn sample(&self) -> (usize, usize) {
-        let mut bytes = 0;
+    /// How many of the oldest turns make the sample, and their length; at least one if there is any.
+    pub(crate) fn sample(&self) -> (usize, Length) {
+        let mut sum = Length::default();
         for (turns, length) in self.0.iter().enumerate() {
-            bytes += length;
-            if bytes >= SAMPLE {
-                return (turns + 1, bytes);
+            sum.bytes += length.bytes;
+            sum.pictures += length.pictures;
+            if sum.bytes >= SAMPLE {
+                return (turns + 1, sum);
             }
         }
-        (self.0.len(), bytes)
+        (self.0.len(), sum)
     }
 
-    /// The newest turns that a prompt remembers: their number, if `tokens_a_byte` holds for all.
-    pub(crate) fn remembered(&self, tokens_a_byte: f64, room: Room) -> usize {
-        let costs: Vec<f64> = self
-            .0
-            .iter()
-            .map(|bytes| *bytes as f64 * tokens_a_byte)
-            .collect();
+    /// The newest turns that a prompt remembers: their number, if `tokens` hold for all.
+    pub(crate) fn remembered(&self, tokens: Tokens, room: Room) -> usize {
+        let costs: Vec<f64> = self.0.iter().map(|length| tokens.cost(length)).collect();
         if costs.iter().sum::<f64>() <= room.exact as f64 {
             return costs.len();
         }
@@ -95,6 +135,24 @@ fn first_remembered(costs: &[f64], room: f64) -> usize {
 mod tests {
     use super::*;
 
+    fn text(bytes: usize) -> Length {
+        Length { bytes, pictures: 0 }
+    }
+
+    #[test]
+    fn the_pictures_of_a_sample_do_not_make_words_dear() {
+        let sample = Length {
+            bytes: 400,
+            pictures: 2,
+        };
+        let tokens = Tokens::of(sample, 2100, 1000.0);
+        assert_eq!(tokens.cost(&sample), 2100.0);
+        assert_eq!(tokens.cost(&text(400)), 100.0);
+        let turns = [sample, text(368), text(368)];
+        let lengths = Lengths::new(turns.into_iter());
+        assert_eq!(lengths.remembered(tokens, Room::new(1000, 200)), 2);
+    }
+
     #[test]
     fn turns_are_left_out_in_steps() {
         let costs = [10.0; 60];
@@ -123,11 +181,15 @@ mod tests {
 
     #[test]
     fn all_turns_are_remembered_while_they_fit_exactly() {
-        let lengths = Lengths::new([68, 68].into_iter());
+        let lengths = Lengths::new([text(68), text(68)].into_iter());
         let room = Room::new(1000, 800);
         assert_eq!((room.exact, room.steady), (200, 125));
-        assert_eq!(lengths.remembered(1.0, room), 2);
-        assert_eq!(lengths.remembered(1.01, room), 1);
+        let a_byte = |a_byte| Tokens {
+            a_byte,
+            a_picture: 0.0,
+        };
+        assert_eq!(lengths.remembered(a_byte(1.0), room), 2);
+        assert_eq!(lengths.remembered(a_byte(1.01), room), 1);
     }
 
     #[test]
@@ -139,9 +201,9 @@ mod tests {
 
     #[test]
     fn the_sample_is_the_same_while_a_chat_grows() {
-        let lengths = |turns| Lengths::new(std::iter::repeat_n(968, turns));
-        assert_eq!(lengths(1).sample(), (1, 1000));
-        assert_eq!(lengths(3).sample(), (3, 3000));
-        assert_eq!(lengths(50).sample(), (3, 3000));
+        let lengths = |turns| Lengths::new(std::iter::repeat_n(text(968), turns));
+        assert_eq!(lengths(1).sample(), (1, text(1000)));
+        assert_eq!(lengths(3).sample(), (3, text(3000)));
+        assert_eq!(lengths(50).sample(), (3, text(3000)));
     }
 }

@@ -27,6 +27,7 @@ mod settings;
 mod trainer;
 mod training;
 mod vision;
+mod vision_parts;
 
 pub use bots::{BotOptions, BotUpdate, UpdateReport};
 pub use build::{BuildProgress, BuildReport};
@@ -34,7 +35,9 @@ pub use chats::ChatList;
 pub use conversation::HistoryUse;
 pub use documents::{AddReport, DirectoryReport, Document, DocumentSummary, Metadata};
 pub use error::{Error, ErrorKind, HeldModel, Result};
-pub use evaluation::{FollowUpEvaluation, FollowUpRecall, RetrievalEvaluation};
+pub use evaluation::{
+    FollowUpEvaluation, FollowUpRecall, RetrievalEvaluation, VqaAnswer, VqaEvaluation, VqaKind,
+};
 pub use ids::{BotId, ChatId, VisionChatId};
 pub use loaded_models::LoadedModel;
 pub use model_pool::{KeepAlive, MemoryBudget};
@@ -42,19 +45,24 @@ pub use prompt::{DEFAULT_PROMPT_TEMPLATE, PromptTemplate};
 pub use response::{Answer, Chunk, ResponseOptions, ResponseStream};
 pub use retrieval::{Retrieval, RetrievalUse, RetrievedDocument};
 pub use settings::{
-    DEFAULT_CHUNKING, DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_TOKEN_LIMIT, DEFAULT_NUM_K, Defaults,
+    DEFAULT_CHUNKING, DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_PICTURES, DEFAULT_MAX_TOKEN_LIMIT,
+    DEFAULT_NUM_K, Defaults,
 };
 pub use trainer::{Builder, LongTrainer};
 pub use training::TrainReport;
+pub use vision::{ImageInput, MissingPicture};
+pub use vision_parts::VisionParts;
 
+pub use longtrainer_images::Error as PictureError;
 pub use longtrainer_inference::{
-    DeviceChoice, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions, FinishReason,
-    GenerateRequest, Generation, Grammar, Message, Outcome, Precision, RequestFigures, Role,
-    Sampling, StepFigures, StreamItem, TextModel, TextModelInfo, TextStream, TokenChoice,
-    TokenLogprob, Usage,
+    Detail, DeviceChoice, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions, FinishReason,
+    GenerateRequest, Generation, Grammar, Message, Outcome, Picture, PictureHash, Precision,
+    RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION, TextModel,
+    TextModelInfo, TextStream, TokenChoice, TokenLogprob, Usage,
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::{
     BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobRecord, JobStatus, Order,
-    SourceRecord, TurnRecord, TurnStatus, UploadedFile, VectorSpace, VisionTurnRecord,
+    PictureRecord, SourceRecord, TurnRecord, TurnStatus, UploadedFile, VectorSpace,
+    VisionTurnRecord,
 };

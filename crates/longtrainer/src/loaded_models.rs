@@ -33,8 +33,8 @@ impl LongTrainer {
     ///
     /// [`Error::OutOfModelMemory`](crate::Error::OutOfModelMemory) if there is no room for it,
     /// [`Error::ModelRole`](crate::Error::ModelRole) and
-    /// [`Error::NoVisionModel`](crate::Error::NoVisionModel) if it cannot be used so, and those of
-    /// finding and reading its files.
+    /// [`Error::ModelDoesNotSee`](crate::Error::ModelDoesNotSee) if it cannot be used so, and those
+    /// of finding and reading its files.
     pub fn load_model(&self, name: &str, role: Role) -> Result<()> {
         self.inner.models.load(name, role)
     }

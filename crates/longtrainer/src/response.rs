@@ -1,12 +1,14 @@
-//! Questions and answers in a text chat.
+//! Questions and answers, in text chats and, by way of [`crate::vision`], about pictures.
 //!
 //! Everything that can be refused is refused before the stream begins. A stream is then served by a
 //! thread of its own: it retrieves nothing more, passes the model's text on, and stores the turn
 //! when the text ends, however it ends. So the turn is stored once, whether the reader is a thread
 //! or a task, stays or leaves.
 
+mod asked;
 mod prepared_turn;
 mod structured;
+mod turn_draft;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,21 +17,29 @@ use std::thread::JoinHandle;
 
 use async_channel::Receiver;
 use futures_core::Stream;
-use jiff::Timestamp;
-use longtrainer_inference::{FinishReason, GenerateRequest, Grammar, Sampling, Usage};
-use longtrainer_store::{BotSettings, Order, TurnRecord, UploadedFile};
+use longtrainer_inference::{
+    Detail, FinishReason, GenerateRequest, Grammar, Picture, Sampling, Usage,
+};
+use longtrainer_store::{BotRecord, BotSettings, Order, UploadedFile};
 use serde_json::Value;
 
-use crate::conversation::{Budget, Conversation, HistoryUse, asked, is_remembered};
+use crate::conversation::{
+    Budget, Conversation, HistoryUse, Past, PastTurn, is_remembered, with_passages,
+};
 use crate::error::{Error, Result};
 use crate::ids::{BotId, ChatId};
+use crate::model_pool::TextModelLease;
 use crate::passages;
 use crate::prompt::{Placed, PromptTemplate};
 use crate::question;
 use crate::retrieval::{RetrievalUse, RetrievedDocument};
 use crate::trainer::{Inner, LongTrainer};
+use crate::vision::MissingPicture;
 use prepared_turn::PreparedTurn;
-use structured::Structure;
+
+pub(crate) use asked::Asked;
+pub(crate) use prepared_turn::Queued;
+pub(crate) use turn_draft::TurnDraft;
 
 /// How one question is answered. What is left out follows the bot, then the program's defaults.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,6 +59,8 @@ pub struct ResponseOptions {
     pub schema: Option<Value>,
     /// The shape that the answer must have, where that is not a schema.
     pub grammar: Option<Grammar>,
+    /// How closely the pictures of a vision chat are looked at; `None` is what suits the device.
+    pub detail: Option<Detail>,
 }
 
 /// A whole answer.
@@ -70,6 +82,9 @@ pub struct Answer {
     pub usage: Usage,
     /// How much of the chat the model was shown.
     pub history: HistoryUse,
+    /// Pictures of those earlier turns that could not be had any more, so that the model was not shown
+    /// them; empty in a text chat.
+    pub missing_pictures: Vec<MissingPicture>,
     /// The number of the stored turn in its chat, from 0.
     pub turn: u64,
 }
@@ -92,9 +107,26 @@ pub enum Chunk {
 pub struct ResponseStream {
     receiver: Pin<Box<Receiver<Result<Chunk>>>>,
     worker: JoinHandle<()>,
+    chat_id: String,
 }
 
 impl ResponseStream {
+    /// Waits for the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ended the answer before it was whole.
+    pub fn whole(mut self) -> Result<Answer> {
+        for chunk in self.by_ref() {
+            if let Chunk::Done(answer) = chunk? {
+                return Ok(*answer);
+            }
+        }
+        Err(Error::AnswerBrokeOff {
+            chat_id: self.chat_id,
+        })
+    }
+
     /// Stops the model and waits until what had been said is stored as a cancelled turn: what a
     /// program that is about to end calls instead of dropping the stream.
     pub fn cancel(self) {
@@ -130,14 +162,8 @@ impl LongTrainer {
         chat_id: &ChatId,
         options: ResponseOptions,
     ) -> Result<Answer> {
-        for chunk in self.stream_response(query, bot_id, chat_id, options)? {
-            if let Chunk::Done(answer) = chunk? {
-                return Ok(*answer);
-            }
-        }
-        Err(Error::AnswerBrokeOff {
-            chat_id: chat_id.clone(),
-        })
+        self.stream_response(query, bot_id, chat_id, options)?
+            .whole()
     }
 
     /// Asks a question in a chat; the answer comes piece by piece, for a thread to read.
@@ -151,17 +177,15 @@ impl LongTrainer {
         chat_id: &ChatId,
         options: ResponseOptions,
     ) -> Result<ResponseStream> {
-        let prepared = self.prepare(query, bot_id, chat_id, options)?;
-        let (sender, receiver) = async_channel::unbounded();
-        let inner = Arc::clone(&self.inner);
-        let worker = std::thread::Builder::new()
-            .name("longtrainer-answer".to_owned())
-            .spawn(move || prepared.serve(&inner, &sender))
-            .map_err(|source| Error::Thread { source })?;
-        Ok(ResponseStream {
-            receiver: Box::pin(receiver),
-            worker,
-        })
+        let asked = Asked::new(query, options)?;
+        let bot = self.bot_of_chat(bot_id, chat_id.as_str())?;
+        question::check_built(bot_id, &bot)?;
+        let model = self.inner.text_model_of(&bot)?;
+        let past = self.inner.remembered_turns(chat_id)?;
+        let queued = self
+            .inner
+            .queue(&asked, Vec::new(), bot_id, &bot, model, past)?;
+        self.serve(TurnDraft::text(chat_id, &asked), queued)
     }
 
     /// [`LongTrainer::stream_response`] for a task to read. Retrieval and the check of the prompt
@@ -178,63 +202,66 @@ impl LongTrainer {
         self.stream_response(query, bot_id, chat_id, options)
     }
 
-    /// Checks, retrieves, and queues the prompt.
-    fn prepare(
-        &self,
-        query: &str,
-        bot_id: &BotId,
-        chat_id: &ChatId,
-        options: ResponseOptions,
-    ) -> Result<PreparedTurn> {
-        question::check(query)?;
-        let structure = options.schema.map(Structure::new).transpose()?;
-        let grammar = structured::grammar(structure.as_ref(), options.grammar)?;
-        let bot = self.bot_of_chat(bot_id, chat_id.as_str())?;
-        question::check_built(bot_id, &bot)?;
-        let asked_at = Timestamp::now();
-        let model = self.inner.text_model_of(&bot)?;
-        let history = self.inner.remembered_turns(chat_id)?;
-        let found = self
-            .inner
-            .retrieve(bot_id, &bot, query, &history, options.num_k)?;
-        let placed = self.inner.place(&bot.settings, &found.documents)?;
-        let question = asked(query, &options.uploaded_files, &placed.before_question);
-        let conversation = Conversation {
-            system: placed.system,
-            history,
-            question: match &structure {
-                Some(structure) => structure.instruct(&question),
-                None => question,
-            },
-        };
-        let max_tokens = options
-            .max_tokens
-            .unwrap_or(self.inner.defaults.max_answer_tokens);
-        let budget = Budget::new(&*model, self.inner.defaults.max_token_limit, max_tokens);
-        let (messages, history) = conversation.fit(&*model, budget)?;
-        let stream = model.generate(GenerateRequest {
-            sampling: options
-                .sampling
-                .unwrap_or_else(|| self.inner.defaults.sampling.clone()),
-            stop: options.stop,
-            grammar,
-            ..GenerateRequest::new(messages, max_tokens)
-        })?;
-        Ok(PreparedTurn {
-            chat_id: chat_id.clone(),
-            question: query.to_owned(),
-            uploaded_files: options.uploaded_files,
-            asked_at,
-            found,
-            history,
-            structure,
-            stream,
-            _model: model,
+    /// Starts the thread that passes an answer on and stores its turn.
+    pub(crate) fn serve(&self, draft: TurnDraft, queued: Queued) -> Result<ResponseStream> {
+        let (sender, receiver) = async_channel::unbounded();
+        let inner = Arc::clone(&self.inner);
+        let chat_id = draft.chat_id().to_owned();
+        let prepared = PreparedTurn { draft, queued };
+        let worker = std::thread::Builder::new()
+            .name("longtrainer-answer".to_owned())
+            .spawn(move || prepared.serve(&inner, &sender))
+            .map_err(|source| Error::Thread { source })?;
+        Ok(ResponseStream {
+            receiver: Box::pin(receiver),
+            worker,
+            chat_id,
         })
     }
 }
 
 impl Inner {
+    /// Retrieves, fits the prompt to the model, and queues it there.
+    pub(crate) fn queue(
+        &self,
+        asked: &Asked,
+        pictures: Vec<Picture>,
+        bot_id: &BotId,
+        bot: &BotRecord,
+        model: TextModelLease,
+        past: Past,
+    ) -> Result<Queued> {
+        let found = self.retrieve(bot_id, bot, &asked.query, &past.turns, asked.num_k)?;
+        let placed = self.place(&bot.settings, &found.documents)?;
+        let question = with_passages(&asked.query, &asked.uploaded_files, &placed.before_question);
+        let conversation = Conversation {
+            system: placed.system,
+            past,
+            question: asked.instructed(question),
+            pictures,
+            detail: asked.detail,
+        };
+        let max_tokens = asked.max_tokens.unwrap_or(self.defaults.max_answer_tokens);
+        let budget = Budget::new(&*model, self.defaults.max_token_limit, max_tokens);
+        let fitted = conversation.fit(&*model, budget)?;
+        let sampling = asked.sampling.as_ref().unwrap_or(&self.defaults.sampling);
+        let stream = model.generate(GenerateRequest {
+            detail: asked.detail,
+            sampling: sampling.clone(),
+            stop: asked.stop.clone(),
+            grammar: asked.grammar.clone(),
+            ..GenerateRequest::new(fitted.messages, max_tokens)
+        })?;
+        Ok(Queued {
+            found,
+            history: fitted.history,
+            missing_pictures: fitted.missing_pictures,
+            structure: asked.structure.clone(),
+            stream,
+            _model: model,
+        })
+    }
+
     /// The bot's template, or the default, with the passages in their place.
     fn place(&self, settings: &BotSettings, sources: &[RetrievedDocument]) -> Result<Placed> {
         let template = settings
@@ -244,9 +271,12 @@ impl Inner {
         Ok(PromptTemplate::parse(template)?.place(&passages::render(sources)))
     }
 
-    fn remembered_turns(&self, chat_id: &ChatId) -> Result<Vec<TurnRecord>> {
-        let mut turns = self.store.turns(chat_id.as_str(), Order::Oldest, None)?;
-        turns.retain(is_remembered);
-        Ok(turns)
+    fn remembered_turns(&self, chat_id: &ChatId) -> Result<Past> {
+        let turns = self.store.turns(chat_id.as_str(), Order::Oldest, None)?;
+        let remembered = turns.into_iter().filter(is_remembered);
+        Ok(Past {
+            turns: remembered.map(PastTurn::from).collect(),
+            ..Past::default()
+        })
     }
 }

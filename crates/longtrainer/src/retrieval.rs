@@ -11,10 +11,11 @@ use std::collections::HashSet;
 
 use longtrainer_index::Hit;
 use longtrainer_inference::Embedder;
-use longtrainer_store::{BotRecord, ChunkRecord, Error as StoreError, SourceRecord, TurnRecord};
+use longtrainer_store::{BotRecord, ChunkRecord, Error as StoreError, SourceRecord};
 use serde_json::Value;
 
 use crate::build::vector_space;
+use crate::conversation::PastTurn;
 use crate::documents::Metadata;
 use crate::error::{Error, Result};
 use crate::ids::BotId;
@@ -128,7 +129,7 @@ impl Inner {
         bot_id: &BotId,
         bot: &BotRecord,
         question: &str,
-        history: &[TurnRecord],
+        history: &[PastTurn],
         num_k: Option<usize>,
     ) -> Result<Retrieval> {
         let num_k = num_k.or(bot.settings.num_k).unwrap_or(self.defaults.num_k);
@@ -260,7 +261,7 @@ impl Inner {
 fn query_vectors(
     embedder: &dyn Embedder,
     question: &str,
-    history: &[TurnRecord],
+    history: &[PastTurn],
     used: &mut RetrievalUse,
 ) -> Result<Vec<Vec<f32>>> {
     let newest = history.iter().rev().take(follow_up::EARLIER);

@@ -17,6 +17,8 @@ pub const DEFAULT_CHUNKING: Chunking = Chunking {
 };
 /// Most tokens of a prompt, unless told otherwise; the model's own context still holds.
 pub const DEFAULT_MAX_TOKEN_LIMIT: usize = 32_000;
+/// Most pictures in one question, unless told otherwise.
+pub const DEFAULT_MAX_PICTURES: usize = 16;
 /// Most tokens of an answer, unless told otherwise.
 pub const DEFAULT_MAX_ANSWER_TOKENS: usize = 512;
 
@@ -41,6 +43,13 @@ pub struct Defaults {
     pub text_model: Option<String>,
     /// Registry name or folder of the embedding model; `None` is the registry's default.
     pub embedding_model: Option<String>,
+    /// Registry name or path of the vision model; `None` is the registry's default.
+    pub vision_model: Option<String>,
+    /// Whether copies of the pictures of vision chats are kept, so that a file that was moved does not
+    /// break a chat.
+    pub keep_pictures: bool,
+    /// Most pictures in one question.
+    pub max_pictures: usize,
 }
 
 impl Default for Defaults {
@@ -55,6 +64,9 @@ impl Default for Defaults {
             sampling: default_sampling(),
             text_model: None,
             embedding_model: None,
+            vision_model: None,
+            keep_pictures: true,
+            max_pictures: DEFAULT_MAX_PICTURES,
         }
     }
 }
@@ -75,7 +87,8 @@ impl Defaults {
         check_num_k(self.num_k)?;
         check_chunking(self.chunking)?;
         check_at_least_one("max_token_limit", self.max_token_limit)?;
-        check_at_least_one("max_answer_tokens", self.max_answer_tokens)
+        check_at_least_one("max_answer_tokens", self.max_answer_tokens)?;
+        check_at_least_one("max_pictures", self.max_pictures)
     }
 }
 

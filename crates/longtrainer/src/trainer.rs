@@ -11,7 +11,9 @@ use longtrainer_store::{BotRecord, RedbStore, Store};
 use crate::bot_indexes::BotIndexes;
 use crate::error::Result;
 use crate::ids::BotId;
-use crate::model_pool::{EmbedderLease, KeepAlive, MemoryBudget, ModelPool, TextModelLease};
+use crate::model_pool::{
+    EmbedderLease, KeepAlive, MemoryBudget, ModelPool, TextModelLease, VisionModelLease,
+};
 use crate::settings::{DataDir, Defaults};
 
 /// Bots, their documents, and chats about them.
@@ -61,6 +63,7 @@ pub struct Builder {
     keep_alive: KeepAlive,
     embedders: Vec<Arc<dyn Embedder>>,
     text_models: Vec<Arc<dyn TextModel>>,
+    vision_models: Vec<Arc<dyn TextModel>>,
 }
 
 impl Builder {
@@ -118,6 +121,15 @@ impl Builder {
         self
     }
 
+    /// Uses a ready vision model wherever its name is asked for, and by default. It is never
+    /// unloaded. One that does not [see](TextModel::sees) is refused when this is
+    /// [built](Builder::build).
+    pub fn vision_model(mut self, model: Arc<dyn TextModel>) -> Self {
+        self.defaults.vision_model = Some(model.info().model.clone());
+        self.vision_models.push(model);
+        self
+    }
+
     /// Opens the data directory, making it if it is not there.
     pub fn build(self) -> Result<LongTrainer> {
         self.defaults.check()?;
@@ -139,6 +151,9 @@ impl Builder {
         self.text_models
             .into_iter()
             .for_each(|model| models.add_text_model(model));
+        for model in self.vision_models {
+            models.add_vision_model(model)?;
+        }
         let inner = Inner {
             store: Box::new(store),
             models,
@@ -175,6 +190,7 @@ impl LongTrainer {
             keep_alive: KeepAlive::default(),
             embedders: Vec::new(),
             text_models: Vec::new(),
+            vision_models: Vec::new(),
         }
     }
 
@@ -198,6 +214,15 @@ impl LongTrainer {
     pub fn embedding_model_name(&self, bot: &BotRecord) -> Result<String> {
         self.inner.embedding_model_name(bot)
     }
+
+    /// Registry name or path of the model that looks at a bot's pictures, chosen likewise.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDefaultModel`](crate::Error::NoDefaultModel) if nobody chose one and the registry has none.
+    pub fn vision_model_name(&self, bot: &BotRecord) -> Result<String> {
+        self.inner.vision_model_name(bot)
+    }
 }
 
 impl Inner {
@@ -213,6 +238,20 @@ impl Inner {
             .as_ref()
             .or(self.defaults.text_model.as_ref());
         self.name_or_default(chosen, Role::Text)
+    }
+
+    /// The model that looks at the pictures of a bot's vision chats.
+    pub(crate) fn vision_model_of(&self, bot: &BotRecord) -> Result<VisionModelLease> {
+        self.models.vision_model(&self.vision_model_name(bot)?)
+    }
+
+    fn vision_model_name(&self, bot: &BotRecord) -> Result<String> {
+        let chosen = bot
+            .settings
+            .vision_model
+            .as_ref()
+            .or(self.defaults.vision_model.as_ref());
+        self.name_or_default(chosen, Role::Vision)
     }
 
     /// The model that embeds a bot's documents and questions.
@@ -234,6 +273,13 @@ impl Inner {
         let chosen = self.defaults.embedding_model.as_ref();
         self.models
             .embedder(&self.name_or_default(chosen, Role::Embedding)?)
+    }
+
+    /// The model that looks at pictures where no bot is concerned.
+    pub(crate) fn default_vision_model(&self) -> Result<VisionModelLease> {
+        let chosen = self.defaults.vision_model.as_ref();
+        self.models
+            .vision_model(&self.name_or_default(chosen, Role::Vision)?)
     }
 
     fn name_or_default(&self, chosen: Option<&String>, role: Role) -> Result<String> {

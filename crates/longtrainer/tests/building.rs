@@ -246,6 +246,7 @@ fn another_embedding_model_needs_a_reindex_and_loses_nothing() {
         embedder,
         model,
         trainer,
+        ..
     } = world;
     drop(trainer);
     let trainer = LongTrainer::builder(dir.path())

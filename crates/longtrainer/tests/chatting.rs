@@ -375,16 +375,3 @@ fn chats_exist_from_the_start_and_can_be_named_and_deleted() {
     );
     assert_eq!(world.trainer.list_chats(&bot).unwrap().chat_ids, [second]);
 }
-
-#[test]
-fn a_vision_question_says_that_no_vision_model_is_loaded() {
-    let world = World::new();
-    let bot = world.bot(&FACTS);
-    let chat = world.trainer.new_vision_chat(&bot).unwrap();
-    let error = world
-        .trainer
-        .get_vision_response("What is this?", &["a.png".into()], &bot, &chat, options())
-        .unwrap_err();
-    assert!(matches!(error, Error::NoVisionModel));
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-}

@@ -1,4 +1,4 @@
-//! Which files `documents/path` may read: those in directories that the operator named.
+//! Which files `documents/path` and `image_paths` may read: those in directories that the operator named.
 //!
 //! Paths are compared after links and `..` have been resolved, so that neither leads out. Of a path
 //! that leads out nothing is told, not even whether it exists. Whoever can replace directories
@@ -11,6 +11,22 @@ use crate::api_error::ApiError;
 
 /// The file that `path` names, if it may be read.
 pub(crate) fn allowed_file(allow_dirs: &[PathBuf], path: &Path) -> Result<PathBuf, ApiError> {
+    let (_, file) = confined(allow_dirs, path)?;
+    file.and_then(only_regular)
+        .map_err(|error| unreadable(path, &error))
+}
+
+/// The place that `path` names, if what is there may be looked at; that may be nothing or no file.
+pub(crate) fn allowed_path(allow_dirs: &[PathBuf], path: &Path) -> Result<PathBuf, ApiError> {
+    let (asked, place) = confined(allow_dirs, path)?;
+    Ok(place.unwrap_or(asked))
+}
+
+/// An absolute path that does not lead out of the allowed directories, and the same resolved.
+fn confined(
+    allow_dirs: &[PathBuf],
+    path: &Path,
+) -> Result<(PathBuf, std::io::Result<PathBuf>), ApiError> {
     if allow_dirs.is_empty() {
         return Err(ApiError::forbidden(
             "this server reads no files: name the directories that it may read from when you start \
@@ -30,8 +46,7 @@ pub(crate) fn allowed_file(allow_dirs: &[PathBuf], path: &Path) -> Result<PathBu
             path.display()
         )));
     }
-    file.and_then(only_regular)
-        .map_err(|error| unreadable(path, &error))
+    Ok((asked, file))
 }
 
 /// As much of a path as exists, resolved.
@@ -111,6 +126,18 @@ mod tests {
             "/missing/file.txt",
         ] {
             assert_eq!(ask(root.path(), path), Err(StatusCode::FORBIDDEN), "{path}");
+            let place = allowed_path(&[root.path().join("allowed")], &root.path().join(path));
+            assert!(place.is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_place_inside_is_allowed_whether_or_not_a_file_is_there() {
+        let root = folders();
+        let allowed = [root.path().join("allowed")];
+        for path in ["allowed/in.txt", "allowed/missing.png", "allowed/sub"] {
+            let place = allowed_path(&allowed, &root.path().join(path)).unwrap();
+            assert!(place.ends_with(path), "{}", place.display());
         }
     }
 

@@ -6,14 +6,13 @@
 //! to be stored before it ends.
 
 use futures_lite::StreamExt;
-use longtrainer::{Answer, BotId, ChatId, Chunk, ResponseStream};
+use longtrainer::{Answer, Chunk, LongTrainer, ResponseStream};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api_error::ApiError;
 use crate::state::AppState;
-use crate::types::Question;
 
 /// An answer's pieces. It ends after [`Chunk::Done`] or the first error.
 pub(crate) struct AnswerStream {
@@ -25,16 +24,12 @@ pub(crate) struct AnswerStream {
 
 impl AnswerStream {
     /// Asks. A question that cannot be asked is an error here.
-    pub(crate) async fn begin(
-        state: &AppState,
-        bot_id: BotId,
-        chat_id: ChatId,
-        question: Question,
-    ) -> Result<Self, ApiError> {
-        let (query, options) = question.into_parts();
-        let chunks = state
-            .call(move |trainer| trainer.stream_response(&query, &bot_id, &chat_id, options))
-            .await?;
+    pub(crate) async fn begin<E, F>(state: &AppState, ask: F) -> Result<Self, ApiError>
+    where
+        F: FnOnce(&LongTrainer) -> Result<ResponseStream, E> + Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
+        let chunks = state.call(ask).await?;
         Ok(Self {
             chunks: Some(chunks),
             stop: state.stop_answers.clone(),

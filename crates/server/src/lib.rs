@@ -24,9 +24,13 @@ mod shutdown;
 mod state;
 mod stream;
 mod types;
+mod vision_types;
 mod whole_body;
 
 pub use error::{Error, Result};
-pub use options::{DEFAULT_BODY_LIMIT, DEFAULT_PORT, DEFAULT_SHUTDOWN_GRACE, ServerOptions};
+pub use options::{
+    DEFAULT_BODY_LIMIT, DEFAULT_PICTURE_BODY_LIMIT, DEFAULT_PORT, DEFAULT_SHUTDOWN_GRACE,
+    ServerOptions,
+};
 pub use routes::router;
 pub use server::{Server, run};

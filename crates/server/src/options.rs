@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 pub const DEFAULT_PORT: u16 = 8000;
 /// Most bytes of a request's body: twice the longest question, with room for file texts.
 pub const DEFAULT_BODY_LIMIT: usize = 2 << 20;
+/// Most bytes of the body of a question about pictures, which may hold them as data URLs.
+pub const DEFAULT_PICTURE_BODY_LIMIT: usize = 32 << 20;
 /// How long answers may go on once the server is told to stop.
 pub const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
@@ -20,10 +22,13 @@ pub struct ServerOptions {
     pub host: IpAddr,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
-    /// The directories whose files `documents/path` may read. None: it reads nothing.
+    /// The directories whose files `documents/path` and `image_paths` may read. None: they read
+    /// nothing.
     pub allow_dirs: Vec<PathBuf>,
     /// Most bytes of a request's body.
     pub body_limit: usize,
+    /// The same for a question about pictures, which may hold them as data URLs.
+    pub picture_body_limit: usize,
     /// How long answers may go on once the server is told to stop; then they are cancelled.
     pub shutdown_grace: Duration,
 }
@@ -35,6 +40,7 @@ impl Default for ServerOptions {
             port: DEFAULT_PORT,
             allow_dirs: Vec::new(),
             body_limit: DEFAULT_BODY_LIMIT,
+            picture_body_limit: DEFAULT_PICTURE_BODY_LIMIT,
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
         }
     }

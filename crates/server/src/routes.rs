@@ -14,6 +14,9 @@ use crate::options::ServerOptions;
 use crate::state::AppState;
 use crate::whole_body::whole_body;
 
+/// The one route whose body may hold pictures.
+pub(crate) const ASK_ABOUT_PICTURES: &str = "/bots/{bot_id}/vision-chats/{vision_chat_id}";
+
 /// The documented routes over `trainer`, for a program that brings its own listener. Requests must
 /// name a loopback host all the same.
 pub fn router(trainer: LongTrainer, options: &ServerOptions) -> Router {
@@ -47,10 +50,7 @@ pub(crate) fn with_state(state: AppState) -> Router {
         )
         .route("/bots/{bot_id}/train-chats", post(training::train))
         .route("/bots/{bot_id}/vision-chats", post(vision::create))
-        .route(
-            "/bots/{bot_id}/vision-chats/{vision_chat_id}",
-            post(vision::ask),
-        )
+        .route(ASK_ABOUT_PICTURES, post(vision::ask))
         .route(
             "/vision-chats/{vision_chat_id}",
             get(vision::show)

@@ -13,12 +13,12 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_lite::stream::unfold;
-use longtrainer::Chunk;
+use longtrainer::{Answer, Chunk};
 use serde::Serialize;
 
 use crate::answer::AnswerStream;
 use crate::api_error::ApiError;
-use crate::types::{AnswerBody, ErrorBody, SourcesEvent, TokenEvent, passages};
+use crate::types::{ErrorBody, SourcesEvent, TokenEvent, passages};
 
 /// How an answer is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,18 +75,18 @@ async fn next_text(answer: &mut AnswerStream) -> Option<Result<Bytes, ApiError>>
     }
 }
 
-/// The answer as server-sent events.
-pub(crate) fn events(answer: AnswerStream) -> Response {
+/// The answer as server-sent events, the last of which has it whole, as a `B`.
+pub(crate) fn events<B: From<Answer> + Serialize>(answer: AnswerStream) -> Response {
     let events = unfold(answer, async |mut answer| {
         let chunk = answer.next().await?;
-        Some((Ok::<_, Infallible>(event(chunk)), answer))
+        Some((Ok::<_, Infallible>(event::<B>(chunk)), answer))
     });
     Sse::new(events)
         .keep_alive(KeepAlive::default())
         .into_response()
 }
 
-fn event(chunk: Result<Chunk, ApiError>) -> Event {
+fn event<B: From<Answer> + Serialize>(chunk: Result<Chunk, ApiError>) -> Event {
     match chunk {
         Ok(Chunk::Sources(found)) => named(
             "sources",
@@ -95,7 +95,7 @@ fn event(chunk: Result<Chunk, ApiError>) -> Event {
             },
         ),
         Ok(Chunk::Text(text)) => named("token", &TokenEvent { text }),
-        Ok(Chunk::Done(answer)) => named("done", &AnswerBody::from(*answer)),
+        Ok(Chunk::Done(answer)) => named("done", &B::from(*answer)),
         Err(error) => named(
             "error",
             &ErrorBody {

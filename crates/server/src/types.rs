@@ -7,7 +7,7 @@ use std::time::Duration;
 use longtrainer::{
     Answer, BotOptions, BotRecord, BuildReport, ChatRecord, DocumentSummary, FinishReason,
     HistoryUse, JobRecord, JobStatus, Metadata, ResponseOptions, Retrieval, RetrievalUse,
-    RetrievedDocument, TrainReport, TurnRecord, UploadedFile, Usage, VisionTurnRecord,
+    RetrievedDocument, TrainReport, TurnRecord, UploadedFile, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -192,7 +192,7 @@ impl From<Retrieval> for Passages {
     }
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -290,20 +290,10 @@ pub(crate) struct Message {
     pub(crate) turn: TurnRecord,
 }
 
-/// A stored vision turn with the documented ids and `image_path`, the paths joined by commas.
-#[derive(Serialize)]
-pub(crate) struct VisionMessage {
-    pub(crate) bot_id: String,
-    pub(crate) vision_chat_id: String,
-    pub(crate) image_path: String,
-    #[serde(flatten)]
-    pub(crate) turn: VisionTurnRecord,
-}
-
 /// A file whose text is sent along with a question. No file is read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SentFile {
+pub(crate) struct SentFile {
     name: String,
     #[serde(rename = "type")]
     kind: String,
@@ -359,29 +349,7 @@ impl Question {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct VisionQuestion {
-    query: String,
-    image_paths: Vec<PathBuf>,
-    #[serde(default)]
-    web_search: bool,
-    uploaded_files: Option<Vec<SentFile>>,
-}
-
-impl VisionQuestion {
-    pub(crate) fn into_parts(self) -> Result<(String, Vec<PathBuf>, ResponseOptions), ApiError> {
-        check_web_search(self.web_search)?;
-        let uploaded_files = sent_files(self.uploaded_files);
-        let options = ResponseOptions {
-            uploaded_files,
-            ..ResponseOptions::default()
-        };
-        Ok((self.query, self.image_paths, options))
-    }
-}
-
-fn check_web_search(wanted: bool) -> Result<(), ApiError> {
+pub(crate) fn check_web_search(wanted: bool) -> Result<(), ApiError> {
     match wanted {
         true => Err(ApiError::not_implemented(
             "web_search: this server does not search the web",
@@ -390,7 +358,7 @@ fn check_web_search(wanted: bool) -> Result<(), ApiError> {
     }
 }
 
-fn sent_files(files: Option<Vec<SentFile>>) -> Vec<UploadedFile> {
+pub(crate) fn sent_files(files: Option<Vec<SentFile>>) -> Vec<UploadedFile> {
     files
         .unwrap_or_default()
         .into_iter()
@@ -469,39 +437,22 @@ impl From<Answer> for AnswerBody {
             retrieval: answer.retrieval,
             usage: answer.usage.into(),
             history: answer.history,
-            finish_reason: match answer.finish_reason {
-                FinishReason::Stop => "stop",
-                FinishReason::Length => "length",
-            },
+            finish_reason: finish_reason(answer.finish_reason),
             turn: answer.turn,
         }
     }
 }
 
-/// A whole answer about pictures, under its documented name.
-#[derive(Serialize)]
-pub(crate) struct VisionAnswerBody {
-    response: String,
-    web_sources: Vec<String>,
-    sources: Vec<Passage>,
-    usage: UsageBody,
-    turn: u64,
-}
-
-impl From<Answer> for VisionAnswerBody {
-    fn from(answer: Answer) -> Self {
-        Self {
-            response: answer.text,
-            web_sources: answer.web_sources,
-            sources: passages(answer.sources),
-            usage: answer.usage.into(),
-            turn: answer.turn,
-        }
+/// Why an answer ends, in one word.
+pub(crate) fn finish_reason(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
     }
 }
 
 #[derive(Serialize)]
-struct UsageBody {
+pub(crate) struct UsageBody {
     prompt_tokens: usize,
     completion_tokens: usize,
     total_tokens: usize,

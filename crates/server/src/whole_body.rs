@@ -1,13 +1,13 @@
 //! Reads a request's body before anything is decided about it, up to the limit.
 //!
 //! A request that is refused with its body unread costs the client its connection, and one that is
-//! still sending when the connection closes never sees the answer. Bodies are small here, so they
-//! are read first; one that is too large is read on for a while and dropped.
+//! still sending when the connection closes never sees the answer. Bodies are small here, those
+//! with pictures apart, so they are read first; one that is too large is read on for a while and dropped.
 
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::api_error::ApiError;
+use crate::routes::ASK_ABOUT_PICTURES;
 use crate::state::AppState;
 
 /// How much of a body that is too large is read and dropped, as a multiple of the limit.
@@ -28,10 +29,20 @@ pub(crate) async fn whole_body(
     request: Request,
     next: Next,
 ) -> Response {
+    let limit = limit(&state, &request);
     let (parts, body) = request.into_parts();
-    match read(body, state.options.body_limit).await {
+    match read(body, limit).await {
         Ok(bytes) => next.run(Request::from_parts(parts, bytes.into())).await,
         Err(error) => error.into_response(),
+    }
+}
+
+/// Most bytes of this request's body.
+fn limit(state: &AppState, request: &Request) -> usize {
+    let route = request.extensions().get::<MatchedPath>();
+    match route.is_some_and(|route| route.as_str() == ASK_ABOUT_PICTURES) {
+        true => state.options.picture_body_limit,
+        false => state.options.body_limit,
     }
 }
 

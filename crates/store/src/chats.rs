@@ -9,8 +9,8 @@ use crate::error::{Error, Failure, Result};
 use crate::ids;
 use crate::records::{ChatKind, ChatRecord};
 use crate::tables::{CHATS, CHATS_BY_BOT, Nanoseconds, TURNS, VISION_TURNS};
-use crate::training;
 use crate::transaction::{ReadTransaction, Records, WriteTransaction};
+use crate::{pictures, training};
 
 /// The open table of chats.
 type Chats<H> = Records<H, &'static str, ChatRecord>;
@@ -104,7 +104,7 @@ pub(crate) fn delete(txn: &WriteTransaction, chat_id: &str) -> Result<(), Failur
     let chat = get_for_change(txn, chat_id)?;
     training::forget_chat(txn, &chat)?;
     txn.index(CHATS_BY_BOT)?.remove(order_key(&chat))?;
-    remove_with_turns(txn, chat_id)
+    remove_with_turns(txn, &chat.bot_id, chat_id)
 }
 
 /// Removes every chat of a bot, but not its untrained turns.
@@ -118,12 +118,13 @@ pub(crate) fn remove_all(txn: &WriteTransaction, bot_id: &str) -> Result<(), Fai
             false
         })?;
     for chat_id in &chat_ids {
-        remove_with_turns(txn, chat_id)?;
+        remove_with_turns(txn, bot_id, chat_id)?;
     }
     Ok(())
 }
 
-fn remove_with_turns(txn: &WriteTransaction, chat_id: &str) -> Result<(), Failure> {
+fn remove_with_turns(txn: &WriteTransaction, bot_id: &str, chat_id: &str) -> Result<(), Failure> {
+    pictures::forget_chat(txn, bot_id, chat_id)?;
     txn.records(TURNS)?.remove_range(all_of(chat_id))?;
     txn.records(VISION_TURNS)?.remove_range(all_of(chat_id))?;
     txn.records(CHATS)?.remove(chat_id)?;

@@ -2,9 +2,11 @@
 //!
 //! Records are JSON: it describes itself, so a field added later is simply absent from older
 //! records, and a person can read a file that was dumped. Vectors are `f32`, little-endian, one
-//! after another: JSON would treble them. Every value of every table passes through here, except
+//! after another: JSON would treble them. Pictures are the bytes of their files. Every value of every table passes through here, except
 //! the schema number, which must be readable before anything else is known about a file; so this
 //! is where encryption at rest will sit.
+
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +46,20 @@ impl Stored for Vector {
         Ok(Self(
             components.iter().map(|x| f32::from_le_bytes(*x)).collect(),
         ))
+    }
+}
+
+/// The file of a picture, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PictureBytes(pub(crate) Arc<[u8]>);
+
+impl Stored for PictureBytes {
+    fn to_bytes(&self) -> Result<Vec<u8>, Cause> {
+        Ok(self.0.to_vec())
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Cause> {
+        Ok(Self(bytes.into()))
     }
 }
 

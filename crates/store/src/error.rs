@@ -56,6 +56,14 @@ pub enum Error {
         /// The turn named.
         turn: u64,
     },
+    /// No turn of the chat has kept such a picture.
+    #[error("chat {chat_id:?} has kept no picture with the SHA-256 {sha256}")]
+    PictureNotFound {
+        /// The chat.
+        chat_id: String,
+        /// The hash asked for, in hexadecimal digits.
+        sha256: String,
+    },
     /// A training run has taken the turn before.
     #[error("turn {turn} of chat {chat_id:?} has been trained on already")]
     TurnAlreadyTrained {

@@ -1,5 +1,5 @@
 //! The redb store: one file that holds the truth about bots, documents, chunks, vectors, chats,
-//! turns and jobs. The vector index beside it is only a cache of what stands here.
+//! turns, pictures and jobs. The vector index beside it is only a cache of what stands here.
 //!
 //! [`Store`] is the seam: the facade talks to it and never to redb, so that another database can
 //! take its place for a deployment of many machines. [`RedbStore`] is the one that ships; the
@@ -17,6 +17,7 @@ mod folder;
 mod ids;
 mod jobs;
 mod migration;
+mod pictures;
 mod records;
 mod redb_store;
 mod staged_backend;
@@ -30,7 +31,8 @@ pub use error::{Error, Result, VectorFault};
 pub use records::{
     AddedDocuments, BotRecord, BotSettings, ChatKind, ChatRecord, ChunkRecord, ChunkSpan, Chunking,
     DocumentRecord, IndexedDocument, JobRecord, JobStatus, NewChunk, NewDocument, Order,
-    SourceRecord, TurnKey, TurnRecord, TurnStatus, UploadedFile, VectorSpace, VisionTurnRecord,
+    PictureCopy, PictureRecord, SourceRecord, TurnKey, TurnRecord, TurnStatus, UploadedFile,
+    VectorSpace, VisionTurnRecord,
 };
 pub use redb_store::RedbStore;
 pub use store::Store;

@@ -17,16 +17,19 @@ use crate::error::{Error, Failure, Result};
 use crate::folder::sync_folder;
 use crate::staged_backend::StagedFile;
 use crate::tables::{
-    BOTS, BOTS_BY_CREATION, CHATS, CHATS_BY_BOT, CHUNKS, DOCUMENT_CHUNKS, DOCUMENT_HASHES,
-    DOCUMENTS, JOBS, JOBS_BY_BOT, META, SCHEMA_KEY, SEQUENCES, TURNS, UNTRAINED, VECTORS,
-    VISION_TURNS,
+    BOTS, BOTS_BY_CREATION, CHATS, CHATS_BY_BOT, CHATS_OF_PICTURES, CHUNKS, DOCUMENT_CHUNKS,
+    DOCUMENT_HASHES, DOCUMENTS, JOBS, JOBS_BY_BOT, META, PICTURES, PICTURES_OF_CHATS, SCHEMA_KEY,
+    SEQUENCES, TURNS, UNTRAINED, VECTORS, VISION_TURNS,
 };
 use crate::transaction::WriteTransaction;
 
 /// What this version of the program reads and writes.
 pub(crate) const PRESENT: Schema = Schema {
-    number: 1,
-    steps: &[],
+    number: 2,
+    steps: &[Step {
+        from: 1,
+        run: add_pictures,
+    }],
 };
 
 /// A schema, and the steps that lead to it.
@@ -49,6 +52,15 @@ impl Schema {
             .map(|step| step.from)
             .eq(number..self.number)
     }
+}
+
+/// From 1 to 2: makes the tables of pictures. A turn of schema 1 has no records of its pictures, which
+/// reads as an empty list.
+fn add_pictures(transaction: &WriteTransaction) -> Result<(), Failure> {
+    transaction.records(PICTURES)?;
+    transaction.index(PICTURES_OF_CHATS)?;
+    transaction.index(CHATS_OF_PICTURES)?;
+    Ok(())
 }
 
 /// Brings a file from schema `from` to the next.
@@ -141,6 +153,7 @@ fn create_tables(transaction: &WriteTransaction, schema: Schema) -> Result<(), F
     transaction.index(CHATS_BY_BOT)?;
     transaction.records(TURNS)?;
     transaction.records(VISION_TURNS)?;
+    add_pictures(transaction)?;
     transaction.index(UNTRAINED)?;
     transaction.records(JOBS)?;
     transaction.index(JOBS_BY_BOT)?;

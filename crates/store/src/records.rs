@@ -1,6 +1,8 @@
 //! The records that the store keeps, as plain data. Field names are the documented ones wherever
 //! the documented system has the field, so that they can be served as they are.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -41,6 +43,10 @@ pub struct BotSettings {
     pub text_model: Option<String>,
     /// Registry name or path of the embedding model.
     pub embedding_model: Option<String>,
+    /// Registry name or path of the vision model.
+    pub vision_model: Option<String>,
+    /// Whether copies of the pictures of vision chats are kept.
+    pub keep_pictures: Option<bool>,
 }
 
 /// How a text is split, in characters.
@@ -250,6 +256,34 @@ pub struct TurnRecord {
     pub error: Option<String>,
 }
 
+/// A picture sent with a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureRecord {
+    /// What it was called: the path as it was given, or a name.
+    pub name: String,
+    /// The absolute path of its file; `None` if it came as bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Hex SHA-256 of its bytes.
+    pub sha256: String,
+    /// Number of its bytes.
+    pub size: u64,
+    /// What its bytes are, `image/png` for one; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// Whether the store has a copy of its bytes; the store sets it.
+    pub kept: bool,
+}
+
+/// The bytes of a picture, to be kept with its turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureCopy {
+    /// SHA-256 of the bytes, by which the turn's [`PictureRecord`] names it.
+    pub sha256: [u8; 32],
+    /// The file as it came.
+    pub bytes: Arc<[u8]>,
+}
+
 /// One question and response of a vision chat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VisionTurnRecord {
@@ -261,8 +295,11 @@ pub struct VisionTurnRecord {
     pub question: String,
     /// What the model answered.
     pub response: String,
-    /// The pictures sent with the question.
+    /// The pictures sent with the question, as they were called.
     pub image_paths: Vec<String>,
+    /// The same with hashes and kinds; those of a failed turn may be missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<PictureRecord>,
     /// The passages the model was given.
     pub sources: Vec<SourceRecord>,
     /// Links from a web search.

@@ -10,10 +10,10 @@ use crate::error::{Error, Result};
 use crate::migration::{self, PRESENT, Schema};
 use crate::records::{
     AddedDocuments, BotRecord, ChatKind, ChatRecord, ChunkRecord, DocumentRecord, IndexedDocument,
-    JobRecord, NewDocument, Order, TurnKey, TurnRecord, VectorSpace, VisionTurnRecord,
+    JobRecord, NewDocument, Order, PictureCopy, TurnKey, TurnRecord, VectorSpace, VisionTurnRecord,
 };
 use crate::store::Store;
-use crate::{bots, chats, chunks, documents, folder, jobs, training, turns};
+use crate::{bots, chats, chunks, documents, folder, jobs, pictures, training, turns};
 
 /// A [`Store`] in one file, for one process at a time and any number of its threads.
 ///
@@ -210,9 +210,19 @@ impl Store for RedbStore {
             .read(|txn| turns::list(txn, chat_id, order, limit))
     }
 
-    fn append_vision_turn(&self, chat_id: &str, turn: &VisionTurnRecord) -> Result<u64> {
+    fn append_vision_turn(
+        &self,
+        chat_id: &str,
+        turn: &VisionTurnRecord,
+        copies: &[PictureCopy],
+    ) -> Result<u64> {
         self.connection
-            .write(|txn| turns::append(txn, chat_id, turn.clone()))
+            .write(|txn| turns::append_vision(txn, chat_id, turn.clone(), copies))
+    }
+
+    fn picture(&self, chat_id: &str, sha256: &str) -> Result<Vec<u8>> {
+        self.connection
+            .read(|txn| pictures::get(txn, chat_id, sha256))
     }
 
     fn vision_turns(

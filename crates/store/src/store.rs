@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::records::{
     AddedDocuments, BotRecord, ChatKind, ChatRecord, ChunkRecord, DocumentRecord, IndexedDocument,
-    JobRecord, NewDocument, Order, TurnKey, TurnRecord, VectorSpace, VisionTurnRecord,
+    JobRecord, NewDocument, Order, PictureCopy, TurnKey, TurnRecord, VectorSpace, VisionTurnRecord,
 };
 
 /// Everything the product remembers. Each call is one transaction: it happens whole or not at
@@ -21,7 +21,7 @@ pub trait Store: Send + Sync {
     /// Reads a bot, lets `edit` change it, and stores it, in one transaction; `updated_at` is set
     /// by the store, and `vectors_revision` and `vector_space` are left as they were.
     fn update_bot(&self, bot_id: &str, edit: &mut dyn FnMut(&mut BotRecord)) -> Result<BotRecord>;
-    /// Deletes a bot with its documents, chunks, vectors, chats, turns and jobs.
+    /// Deletes a bot with its documents, chunks, vectors, chats, turns, pictures and jobs.
     fn delete_bot(&self, bot_id: &str) -> Result<()>;
 
     /// Stores documents, leaving out those that the bot has already (same metadata and text).
@@ -67,7 +67,7 @@ pub trait Store: Send + Sync {
     fn chats(&self, bot_id: &str, kind: ChatKind) -> Result<Vec<ChatRecord>>;
     /// Names a chat; `None` takes the name away.
     fn rename_chat(&self, chat_id: &str, title: Option<&str>) -> Result<ChatRecord>;
-    /// Deletes a chat with its turns.
+    /// Deletes a chat with its turns, and the pictures that no other chat of its bot shows.
     fn delete_chat(&self, chat_id: &str) -> Result<()>;
 
     /// Appends a turn to a text chat, and to the index of untrained turns if it is complete, not
@@ -75,8 +75,17 @@ pub trait Store: Send + Sync {
     fn append_turn(&self, chat_id: &str, turn: &TurnRecord) -> Result<u64>;
     /// Turns of a text chat, at most `limit` of them (`None`: all).
     fn turns(&self, chat_id: &str, order: Order, limit: Option<usize>) -> Result<Vec<TurnRecord>>;
-    /// Appends a turn to a vision chat. Returns its number in the chat.
-    fn append_vision_turn(&self, chat_id: &str, turn: &VisionTurnRecord) -> Result<u64>;
+    /// Appends a turn to a vision chat, together with those copies of its pictures that are given,
+    /// and notes in the turn which are. Of a bot's pictures of the same hash one copy is kept, for
+    /// as long as one of its chats shows it. Returns the turn's number in the chat.
+    fn append_vision_turn(
+        &self,
+        chat_id: &str,
+        turn: &VisionTurnRecord,
+        copies: &[PictureCopy],
+    ) -> Result<u64>;
+    /// The bytes of a picture of which a turn of this chat has kept a copy, by its hex SHA-256.
+    fn picture(&self, chat_id: &str, sha256: &str) -> Result<Vec<u8>>;
     /// Turns of a vision chat, at most `limit` of them (`None`: all).
     fn vision_turns(
         &self,

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use redb::{Key, TableDefinition};
 
-use crate::codec::Vector;
+use crate::codec::{PictureBytes, Vector};
 use crate::records::{
     BotRecord, ChatRecord, ChunkRecord, ChunkSpan, DocumentRecord, JobRecord, TurnRecord,
     VisionTurnRecord,
@@ -39,7 +39,7 @@ pub(crate) type IndexTable<K> = TableDefinition<'static, K, ()>;
 /// Nanoseconds since the Unix epoch.
 pub(crate) type Nanoseconds = i128;
 
-/// SHA-256 of a document.
+/// SHA-256 of a document or of the bytes of a picture.
 pub(crate) type Hash = [u8; 32];
 
 /// Facts about the file itself.
@@ -80,6 +80,14 @@ pub(crate) const TURNS: RecordTable<(&str, u64), TurnRecord> = RecordTable::new(
 /// Turns of vision chats: (chat, turn).
 pub(crate) const VISION_TURNS: RecordTable<(&str, u64), VisionTurnRecord> =
     RecordTable::new("vision_turns");
+/// Copies of pictures: (bot, hash).
+pub(crate) const PICTURES: RecordTable<(&str, &Hash), PictureBytes> = RecordTable::new("pictures");
+/// The pictures that the turns of a chat keep: (chat, hash).
+pub(crate) const PICTURES_OF_CHATS: IndexTable<(&str, &Hash)> =
+    IndexTable::new("pictures_of_chats");
+/// The chats that need a picture: (bot, hash, chat).
+pub(crate) const CHATS_OF_PICTURES: IndexTable<(&str, &Hash, &str)> =
+    IndexTable::new("chats_of_pictures");
 /// Turns that a training run may take: (bot, asked, chat, turn).
 pub(crate) const UNTRAINED: IndexTable<(&str, Nanoseconds, &str, u64)> =
     IndexTable::new("untrained");

@@ -10,10 +10,12 @@ use crate::chats;
 use crate::codec::Stored;
 use crate::documents::all_of;
 use crate::error::{Error, Failure, Result};
-use crate::records::{ChatKind, ChatRecord, Order, SourceRecord, TurnRecord, VisionTurnRecord};
+use crate::records::{
+    ChatKind, ChatRecord, Order, PictureCopy, SourceRecord, TurnRecord, VisionTurnRecord,
+};
 use crate::tables::{CHATS, RecordTable, TURNS, VISION_TURNS};
-use crate::training;
 use crate::transaction::{ReadTransaction, WriteTransaction};
+use crate::{pictures, training};
 
 /// A turn of one kind of chat.
 pub(crate) trait Turn: Stored {
@@ -82,6 +84,18 @@ pub(crate) fn append<T: Turn>(
     chat.updated_at = Timestamp::now();
     chats::replace(txn, &chat)?;
     Ok(number)
+}
+
+/// Appends a turn to a vision chat together with the copies of its pictures.
+pub(crate) fn append_vision(
+    txn: &WriteTransaction,
+    chat_id: &str,
+    mut turn: VisionTurnRecord,
+    copies: &[PictureCopy],
+) -> Result<u64, Failure> {
+    let chat = chats::get_for_change(txn, chat_id)?;
+    pictures::keep(txn, &chat, &mut turn.pictures, copies)?;
+    append(txn, chat_id, turn)
 }
 
 /// JSON has no NaN: a turn with one could be written, but never read.

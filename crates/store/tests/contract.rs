@@ -7,7 +7,9 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::{Fixture, bot, chat, document, indexed, job, source, space, turn, vision_turn};
+use common::{
+    Fixture, bot, chat, document, indexed, job, picture, source, space, turn, vision_turn,
+};
 use longtrainer_store::{
     ChatKind, Error, JobStatus, NewDocument, Order, Store, TurnKey, VectorFault, VectorSpace,
 };
@@ -31,9 +33,15 @@ fn records_come_back_as_they_were_after_reopening() {
         .iter()
         .for_each(|chat| store.create_chat(chat).unwrap());
     let said = turn("ünïcode \u{10FFFF}\0\n", 7);
-    let seen = vision_turn("v", 8);
+    let (shown, copy) = picture(9);
+    let mut seen = vision_turn("v", 8);
+    seen.pictures = vec![shown, picture(10).0];
     assert_eq!(store.append_turn("text", &said).unwrap(), 0);
-    assert_eq!(store.append_vision_turn("vision", &seen).unwrap(), 0);
+    assert_eq!(
+        store.append_vision_turn("vision", &seen, &[copy]).unwrap(),
+        0
+    );
+    seen.pictures[0].kept = true;
     let mut work = job("job-a", "bot-a", 3);
     store.put_job(&work).unwrap();
     work.status = JobStatus::Failed;
@@ -357,7 +365,11 @@ fn a_turn_goes_only_into_its_kind_of_chat() {
         store.vision_turns("t", Order::Newest, None),
         Err(Error::WrongChatKind { .. })
     ));
-    assert!(store.append_vision_turn("t", &vision_turn("v", 0)).is_err());
+    assert!(
+        store
+            .append_vision_turn("t", &vision_turn("v", 0), &[])
+            .is_err()
+    );
     assert_eq!(store.chat("v").unwrap().turns, 0);
 }
 

@@ -8,17 +8,20 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Fixture, at, bot, chat, document, indexed, job, space, turn, vision_turn};
+use common::{Fixture, at, bot, chat, document, indexed, job, picture, space, turn, vision_turn};
 use longtrainer_store::{
     AddedDocuments, ChatKind, Error, JobRecord, Order, Result, Store, TurnKey, TurnStatus,
+    VisionTurnRecord,
 };
 use proptest::prelude::*;
 
 const BOTS: [&str; 6] = ["a", "ab", "a\0", "a\u{10FFFF}", "b", "\u{FF}"];
 const CHATS: [&str; 5] = ["c", "c\0", "cd", "\u{10FFFF}", "d"];
 const JOBS: [&str; 3] = ["j", "jk", "j\0"];
+/// Bytes of pictures, of which their hashes are made, too.
+const PICTURES: [u8; 3] = [0, 7, 255];
 
 #[derive(Debug, Clone)]
 enum Call {
@@ -34,7 +37,8 @@ enum Call {
     RenameChat(usize, Option<u8>),
     DeleteChat(usize),
     AppendTurn(usize, i64, u8),
-    AppendVisionTurn(usize, i64),
+    /// With pictures, each by a byte and whether a copy goes with it.
+    AppendVisionTurn(usize, i64, Vec<(u8, bool)>),
     Train(usize, Vec<(usize, u64)>, u8),
     PutJob(usize, usize, i64),
     Reopen,
@@ -59,7 +63,12 @@ fn calls() -> impl Strategy<Value = Call> {
         1 => (chat(), any::<Option<u8>>()).prop_map(|(c, t)| Call::RenameChat(c, t)),
         1 => chat().prop_map(Call::DeleteChat),
         6 => (chat(), time(), 0..5u8).prop_map(|(c, t, k)| Call::AppendTurn(c, t, k)),
-        3 => (chat(), time()).prop_map(|(c, t)| Call::AppendVisionTurn(c, t)),
+        3 => (chat(), time(), prop::collection::vec((0..3usize, any::<bool>()), 0..3)).prop_map(
+            |(c, t, p)| {
+                let byte = |(place, kept): &(usize, bool)| (PICTURES[*place], *kept);
+                Call::AppendVisionTurn(c, t, p.iter().map(byte).collect())
+            }
+        ),
         3 => (bot(), prop::collection::vec((chat(), 0..3u64), 0..3), 0..8u8)
             .prop_map(|(b, t, d)| Call::Train(b, t, d)),
         3 => (0..JOBS.len(), bot(), time()).prop_map(|(j, b, t)| Call::PutJob(j, b, t)),
@@ -93,6 +102,7 @@ struct ChatModel {
     created: i64,
     title: Option<String>,
     turns: Vec<TurnModel>,
+    kept: BTreeSet<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -382,6 +392,7 @@ fn call_chat(store: &dyn Store, model: &mut Model, call: &Call) {
                     created: *time,
                     title: None,
                     turns: vec![],
+                    kept: BTreeSet::new(),
                 };
                 model.chats.insert(CHATS[*c], chat);
             }
@@ -414,16 +425,24 @@ fn call_chat(store: &dyn Store, model: &mut Model, call: &Call) {
             });
             assert_eq!(refused(store.append_turn(CHATS[*c], &turn)), expected);
         }
-        Call::AppendVisionTurn(c, asked) => {
+        Call::AppendVisionTurn(c, asked, pictures) => {
+            let shown = pictures.iter().map(|(byte, _)| picture(*byte).0);
+            let given = pictures.iter().filter(|(_, kept)| *kept);
+            let copies: Vec<_> = given.map(|(byte, _)| picture(*byte).1).collect();
+            let turn = VisionTurnRecord {
+                pictures: shown.collect(),
+                ..vision_turn("v", *asked)
+            };
             let expected = model.chat(*c, ChatKind::Vision).map(|chat| {
                 chat.turns.push(TurnModel {
                     asked: *asked,
                     trainable: false,
                     trained: false,
                 });
+                chat.kept.extend(copies.iter().map(|copy| copy.bytes[0]));
                 chat.turns.len() as u64 - 1
             });
-            let answer = store.append_vision_turn(CHATS[*c], &vision_turn("v", *asked));
+            let answer = store.append_vision_turn(CHATS[*c], &turn, &copies);
             assert_eq!(refused(answer), expected);
         }
         other => panic!("not a call about chats: {other:?}"),
@@ -642,7 +661,12 @@ fn compare_chat(store: &dyn Store, id: &str, chat: Option<&ChatModel>) {
         ChatKind::Vision => {
             let oldest = store.vision_turns(id, Order::Oldest, None).unwrap();
             let newest = store.vision_turns(id, Order::Newest, Some(2)).unwrap();
-            let place = |turn: longtrainer_store::VisionTurnRecord| (turn.turn, turn.timestamp);
+            for byte in PICTURES {
+                let copy = store.picture(id, &picture(byte).0.sha256);
+                let expected = chat.kept.contains(&byte).then(|| vec![byte]);
+                assert_eq!(copy.ok(), expected, "{byte} of {id:?}");
+            }
+            let place = |turn: VisionTurnRecord| (turn.turn, turn.timestamp);
             (
                 oldest.into_iter().map(place).collect(),
                 newest.into_iter().map(place).collect(),

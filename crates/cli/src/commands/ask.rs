@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use longtrainer::{
-    Answer, BotId, ChatId, FinishReason, HistoryUse, LongTrainer, ResponseOptions, ResponseStream,
-    RetrievalUse, RetrievedDocument,
+    Answer, BotId, FinishReason, HistoryUse, LongTrainer, MissingPicture, ResponseOptions,
+    ResponseStream, RetrievalUse, RetrievedDocument,
 };
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::answer::{self, Outcome, milliseconds_to_first_token, tokens_per_second};
+use crate::chat_name::AnyChatId;
+use crate::commands::vision_flags::DetailFlag;
 use crate::error::CliError;
 use crate::flags::SamplingFlags;
 use crate::interrupt::Interrupts;
-use crate::model_files::ensure_both;
+use crate::model_files::{ensure_both, ensure_for_vision};
 use crate::session::Session;
 use crate::source_line::number;
 
@@ -30,7 +32,12 @@ pub(crate) struct AskFlags {
     question: String,
     /// Go on with this chat [default: a new one]
     #[arg(long, value_name = "ID")]
-    chat: Option<ChatId>,
+    chat: Option<AnyChatId>,
+    /// Ask about this picture, a path or a data URL; may be given more than once
+    #[arg(long = "image", value_name = "PATH")]
+    images: Vec<String>,
+    #[command(flatten)]
+    detail: DetailFlag,
     /// File with a JSON Schema: the answer is JSON of it
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
@@ -73,10 +80,15 @@ impl AnswerFlags {
 pub(crate) fn run(flags: AskFlags, mut session: Session) -> anyhow::Result<()> {
     let question = read_question(&flags.question)?;
     let schema = flags.schema.as_deref().map(read_schema).transpose()?;
+    let vision = flags.is_vision()?;
     let trainer = session.trainer()?;
-    ensure_both(&trainer, &trainer.bot(&flags.bot)?, session.notes)?;
+    let bot = trainer.bot(&flags.bot)?;
+    match vision {
+        true => ensure_for_vision(&trainer, &bot, session.notes)?,
+        false => ensure_both(&trainer, &bot, session.notes)?,
+    }
     let interrupts = Interrupts::listen()?;
-    let (chat_id, stream) = start(&trainer, &flags, &question, schema)?;
+    let (chat_id, stream) = start(&trainer, &flags, vision, &question, schema)?;
     let outcome = match flags.json {
         true => answer::read(stream, &chat_id, &interrupts, |_| Ok(()))?,
         false => answer::show(stream, &chat_id, &interrupts, &mut session.output)?,
@@ -87,6 +99,13 @@ pub(crate) fn run(flags: AskFlags, mut session: Session) -> anyhow::Result<()> {
             .output
             .json(&AnswerJson::new(&flags.bot, &chat_id, &answer)),
         Outcome::Answered(answer) => finish(&flags, &chat_id, &answer, session),
+    }
+}
+
+impl AskFlags {
+    fn is_vision(&self) -> Result<bool, CliError> {
+        self.detail
+            .is_vision(self.chat.as_ref(), !self.images.is_empty(), "--image")
     }
 }
 
@@ -120,22 +139,24 @@ fn read_schema(path: &Path) -> Result<Value, CliError> {
 fn start(
     trainer: &LongTrainer,
     flags: &AskFlags,
+    vision: bool,
     question: &str,
     schema: Option<Value>,
-) -> longtrainer::Result<(ChatId, ResponseStream)> {
+) -> longtrainer::Result<(AnyChatId, ResponseStream)> {
     let options = ResponseOptions {
         schema,
+        detail: flags.detail.to_detail(),
         ..flags.answer.to_options(trainer)
     };
     if let Some(chat_id) = &flags.chat {
-        let stream = trainer.stream_response(question, &flags.bot, chat_id, options)?;
+        let stream = chat_id.ask(trainer, &flags.bot, question, &flags.images, options)?;
         return Ok((chat_id.clone(), stream));
     }
-    let chat_id = trainer.new_chat(&flags.bot)?;
-    match trainer.stream_response(question, &flags.bot, &chat_id, options) {
+    let chat_id = AnyChatId::make(trainer, &flags.bot, vision)?;
+    match chat_id.ask(trainer, &flags.bot, question, &flags.images, options) {
         Ok(stream) => Ok((chat_id, stream)),
         Err(error) => {
-            trainer.delete_chat(&chat_id)?;
+            chat_id.delete(trainer)?;
             Err(error)
         }
     }
@@ -143,7 +164,7 @@ fn start(
 
 fn finish(
     flags: &AskFlags,
-    chat_id: &ChatId,
+    chat_id: &AnyChatId,
     answer: &Answer,
     mut session: Session,
 ) -> anyhow::Result<()> {
@@ -162,7 +183,7 @@ fn finish(
 #[derive(Serialize)]
 struct AnswerJson<'a> {
     bot_id: &'a BotId,
-    chat_id: &'a ChatId,
+    chat_id: String,
     turn: u64,
     answer: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,6 +194,8 @@ struct AnswerJson<'a> {
     finish_reason: &'static str,
     usage: UsageJson,
     history: HistoryUse,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    missing_pictures: &'a [MissingPicture],
 }
 
 #[derive(Serialize)]
@@ -197,10 +220,10 @@ struct UsageJson {
 }
 
 impl<'a> AnswerJson<'a> {
-    fn new(bot_id: &'a BotId, chat_id: &'a ChatId, answer: &'a Answer) -> Self {
+    fn new(bot_id: &'a BotId, chat_id: &AnyChatId, answer: &'a Answer) -> Self {
         Self {
             bot_id,
-            chat_id,
+            chat_id: chat_id.to_string(),
             turn: answer.turn,
             answer: &answer.text,
             data: answer.data.as_ref(),
@@ -218,6 +241,7 @@ impl<'a> AnswerJson<'a> {
                 tokens_per_second: tokens_per_second(&answer.usage),
             },
             history: answer.history,
+            missing_pictures: &answer.missing_pictures,
         }
     }
 }

@@ -13,13 +13,13 @@ use longtrainer::bench::{Bench, BenchOptions, EmbeddingTest, TextTest};
 
 use crate::session::Session;
 
-use plan::{EmbeddingPlan, TextPlan};
+use plan::{EmbeddingPlan, TextPlan, VisionPlan};
 use report::Form;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchFlags {
-    /// Which models; without it, the default models of both kinds
+    /// Which models; without it, the default models of all kinds
     #[command(subcommand)]
     part: Option<BenchPart>,
     #[command(flatten)]
@@ -32,6 +32,8 @@ enum BenchPart {
     Text(TextFlags),
     /// Measure an embedding model
     Embeddings(EmbeddingFlags),
+    /// Measure a vision model: frames a second, and the wait for the first word about a picture
+    Vision(VisionFlags),
 }
 
 #[derive(Debug, Default, Args)]
@@ -65,6 +67,18 @@ struct EmbeddingFlags {
     /// asked for
     #[arg(long, value_name = "FILE")]
     texts: Option<PathBuf>,
+    /// What products are computed in on the processor [default: what bots use]
+    #[arg(long, value_name = "KIND")]
+    precision: Option<PrecisionFlag>,
+    #[command(flatten)]
+    how: HowFlags,
+}
+
+#[derive(Debug, Default, Args)]
+struct VisionFlags {
+    /// Vision model: a registry name, or a folder as published on the hub
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
     /// What products are computed in on the processor [default: what bots use]
     #[arg(long, value_name = "KIND")]
     precision: Option<PrecisionFlag>,
@@ -108,13 +122,21 @@ impl From<PrecisionFlag> for Precision {
 }
 
 pub(crate) fn run(flags: BenchFlags, mut session: Session) -> anyhow::Result<()> {
-    let (text, embeddings, how) = flags.split();
+    let Asked {
+        text,
+        embeddings,
+        vision,
+        how,
+    } = flags.split();
     // What is missing is said before anything takes time.
     let text = text
         .map(|flags| TextPlan::new(flags, &session))
         .transpose()?;
     let embeddings = embeddings
         .map(|flags| EmbeddingPlan::new(flags, &session))
+        .transpose()?;
+    let vision = vision
+        .map(|flags| VisionPlan::new(flags, &session))
         .transpose()?;
     let bench = Bench::new(how.options(&session))?;
     let mut measurements = Vec::new();
@@ -124,26 +146,45 @@ pub(crate) fn run(flags: BenchFlags, mut session: Session) -> anyhow::Result<()>
     if let Some(plan) = embeddings {
         measurements.extend(plan.measure(&bench, session.notes)?);
     }
+    if let Some(plan) = vision {
+        measurements.extend(plan.measure(&bench, session.notes)?);
+    }
     report::print(&mut session.output, how.form(), &bench, &measurements)
 }
 
+/// What is asked of models of each kind, and how.
+#[derive(Debug, Default)]
+struct Asked {
+    text: Option<TextFlags>,
+    embeddings: Option<EmbeddingFlags>,
+    vision: Option<VisionFlags>,
+    how: HowFlags,
+}
+
 impl BenchFlags {
-    /// What is asked of models of each kind, and how.
-    fn split(self) -> (Option<TextFlags>, Option<EmbeddingFlags>, HowFlags) {
+    fn split(self) -> Asked {
         match self.part {
-            None => (
-                Some(TextFlags::default()),
-                Some(EmbeddingFlags::default()),
-                self.how,
-            ),
-            Some(BenchPart::Text(flags)) => {
-                let how = flags.how;
-                (Some(flags), None, how)
-            }
-            Some(BenchPart::Embeddings(flags)) => {
-                let how = flags.how;
-                (None, Some(flags), how)
-            }
+            None => Asked {
+                text: Some(TextFlags::default()),
+                embeddings: Some(EmbeddingFlags::default()),
+                vision: Some(VisionFlags::default()),
+                how: self.how,
+            },
+            Some(BenchPart::Text(flags)) => Asked {
+                how: flags.how,
+                text: Some(flags),
+                ..Asked::default()
+            },
+            Some(BenchPart::Embeddings(flags)) => Asked {
+                how: flags.how,
+                embeddings: Some(flags),
+                ..Asked::default()
+            },
+            Some(BenchPart::Vision(flags)) => Asked {
+                how: flags.how,
+                vision: Some(flags),
+                ..Asked::default()
+            },
         }
     }
 }

@@ -191,6 +191,19 @@ fn print_summary(
         ("text model", trainer.text_model_name(bot)?),
         ("embedding model", trainer.embedding_model_name(bot)?),
         (
+            "vision model",
+            trainer
+                .vision_model_name(bot)
+                .unwrap_or_else(|_| "none".to_owned()),
+        ),
+        (
+            "keep pictures",
+            bot.settings
+                .keep_pictures
+                .unwrap_or(defaults.keep_pictures)
+                .to_string(),
+        ),
+        (
             "num_k",
             bot.settings.num_k.unwrap_or(defaults.num_k).to_string(),
         ),

@@ -33,6 +33,12 @@ pub(crate) struct BotFlags {
     /// Embedding model: a registry name or a folder
     #[arg(long, value_name = "MODEL")]
     embedding_model: Option<String>,
+    /// Vision model: a registry name or a path
+    #[arg(long, value_name = "MODEL")]
+    vision_model: Option<String>,
+    /// Keep copies of the pictures of vision chats
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    keep_pictures: Option<bool>,
 }
 
 impl BotFlags {
@@ -53,6 +59,8 @@ impl BotFlags {
             chunk_overlap: self.chunk_overlap,
             text_model: self.text_model,
             embedding_model: self.embedding_model,
+            vision_model: self.vision_model,
+            keep_pictures: self.keep_pictures,
         })
     }
 }

@@ -1,17 +1,21 @@
 //! `chat`: questions from a terminal or from the lines of standard input, answers as they stream.
 
 use std::io::{self, BufRead, IsTerminal};
+use std::path::Path;
 
 use clap::Args;
-use longtrainer::{BotId, ChatId, LongTrainer};
+use longtrainer::models::Role;
+use longtrainer::{BotId, BotRecord, LongTrainer, ResponseOptions};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
 use crate::answer::{self, Outcome};
+use crate::chat_name::AnyChatId;
 use crate::commands::ask::AnswerFlags;
+use crate::commands::vision_flags::DetailFlag;
 use crate::error::CliError;
 use crate::interrupt::Interrupts;
-use crate::model_files::ensure_both;
+use crate::model_files::{ensure_both, ensure_for_vision};
 use crate::notes;
 use crate::session::Session;
 
@@ -21,42 +25,68 @@ pub(crate) struct ChatFlags {
     bot: BotId,
     /// Go on with this chat [default: a new one]
     #[arg(long, value_name = "ID")]
-    chat: Option<ChatId>,
+    chat: Option<AnyChatId>,
+    /// Talk about pictures: `:image PATH` adds one to the next question
+    #[arg(long)]
+    vision: bool,
+    #[command(flatten)]
+    detail: DetailFlag,
     #[command(flatten)]
     answer: AnswerFlags,
 }
 
 pub(crate) fn run(flags: ChatFlags, mut session: Session) -> anyhow::Result<()> {
+    let vision = flags
+        .detail
+        .is_vision(flags.chat.as_ref(), flags.vision, "--vision")?;
     let trainer = session.trainer()?;
     let bot = trainer.bot(&flags.bot)?;
     if let Some(chat_id) = &flags.chat {
         check_chat(&trainer, &flags.bot, chat_id)?;
     }
-    ensure_both(&trainer, &bot, session.notes)?;
-    session.notes.say("Loading the models...");
-    trainer.load_bot(&flags.bot)?;
+    load(&trainer, &flags.bot, &bot, vision, &session)?;
     let chat_id = match &flags.chat {
         Some(chat_id) => chat_id.clone(),
-        None => trainer.new_chat(&flags.bot)?,
+        None => AnyChatId::make(&trainer, &flags.bot, vision)?,
     };
     let mut conversation = Conversation {
         interrupts: Interrupts::listen()?,
         trainer,
         chat_id,
         flags,
+        images: Vec::new(),
         first_error: None,
     };
     conversation.greet(&session);
     let mut questions = Questions::new(&session)?;
-    while let Some(question) = questions.next()? {
-        conversation.ask(&question, &mut session)?;
+    while let Some(line) = questions.next()? {
+        conversation.take(&line, &mut session)?;
     }
     conversation.end(&questions, &session)
 }
 
+/// Loads what the chat needs, having fetched it if it is not here.
+fn load(
+    trainer: &LongTrainer,
+    bot_id: &BotId,
+    bot: &BotRecord,
+    vision: bool,
+    session: &Session,
+) -> longtrainer::Result<()> {
+    match vision {
+        true => ensure_for_vision(trainer, bot, session.notes)?,
+        false => ensure_both(trainer, bot, session.notes)?,
+    }
+    session.notes.say("Loading the models...");
+    match vision {
+        true => trainer.load_model(&trainer.vision_model_name(bot)?, Role::Vision),
+        false => trainer.load_bot(bot_id),
+    }
+}
+
 /// The chat must be one with this bot: better known before the models are loaded.
-fn check_chat(trainer: &LongTrainer, bot_id: &BotId, chat_id: &ChatId) -> anyhow::Result<()> {
-    let chat = trainer.chat(chat_id)?;
+fn check_chat(trainer: &LongTrainer, bot_id: &BotId, chat_id: &AnyChatId) -> anyhow::Result<()> {
+    let chat = chat_id.record(trainer)?;
     if chat.bot_id == bot_id.as_str() {
         return Ok(());
     }
@@ -68,8 +98,10 @@ fn check_chat(trainer: &LongTrainer, bot_id: &BotId, chat_id: &ChatId) -> anyhow
 struct Conversation {
     trainer: LongTrainer,
     interrupts: Interrupts,
-    chat_id: ChatId,
+    chat_id: AnyChatId,
     flags: ChatFlags,
+    /// Pictures for the next question.
+    images: Vec<String>,
     /// The first question that failed: what a script's exit code tells.
     first_error: Option<anyhow::Error>,
 }
@@ -80,6 +112,35 @@ impl Conversation {
             "Chat {}. `exit` or Ctrl-D ends it; Ctrl-C stops an answer.",
             self.chat_id
         ));
+        if self.chat_id.is_vision() {
+            session
+                .notes
+                .say("`:image PATH` adds a picture to the next question.");
+        }
+    }
+
+    /// A line is a question, or adds a picture to the next one.
+    fn take(&mut self, line: &str, session: &mut Session) -> anyhow::Result<()> {
+        let picture = picture_of(line).filter(|_| self.chat_id.is_vision());
+        match picture {
+            Some(image) => {
+                self.add(image.to_owned(), session);
+                Ok(())
+            }
+            None => self.ask(line, session),
+        }
+    }
+
+    /// Notes a picture. Whether it can be looked at shows when it is asked about; that it is not there
+    /// is better known now.
+    fn add(&mut self, image: String, session: &Session) {
+        let is_here = image.starts_with("data:") || Path::new(&image).is_file();
+        match is_here {
+            true => self.images.push(image),
+            false => session
+                .notes
+                .warn(format_args!("there is no picture {image}: not added")),
+        }
     }
 
     /// A question that fails does not end the chat, only a closed standard output does.
@@ -94,11 +155,17 @@ impl Conversation {
         }
     }
 
-    fn answer(&self, question: &str, session: &mut Session) -> anyhow::Result<()> {
-        let options = self.flags.answer.to_options(&self.trainer);
-        let stream =
-            self.trainer
-                .stream_response(question, &self.flags.bot, &self.chat_id, options)?;
+    fn answer(&mut self, question: &str, session: &mut Session) -> anyhow::Result<()> {
+        let options = ResponseOptions {
+            detail: self.flags.detail.to_detail(),
+            ..self.flags.answer.to_options(&self.trainer)
+        };
+        // They go with this question, whatever comes of it.
+        let images = std::mem::take(&mut self.images);
+        let bot = &self.flags.bot;
+        let stream = self
+            .chat_id
+            .ask(&self.trainer, bot, question, &images, options)?;
         let output = &mut session.output;
         match answer::show(stream, &self.chat_id, &self.interrupts, output)? {
             Outcome::Answered(answer) => {
@@ -115,8 +182,8 @@ impl Conversation {
     /// A chat in which nothing was asked is not worth keeping.
     fn end(self, questions: &Questions, session: &Session) -> anyhow::Result<()> {
         let (bot, chat) = (&self.flags.bot, &self.chat_id);
-        if self.flags.chat.is_none() && self.trainer.chat(chat)?.turns == 0 {
-            self.trainer.delete_chat(chat)?;
+        if self.flags.chat.is_none() && chat.record(&self.trainer)?.turns == 0 {
+            chat.delete(&self.trainer)?;
         } else {
             session.notes.say(format_args!(
                 "Go on with: longtrainer chat {bot} --chat {chat}"
@@ -130,6 +197,14 @@ impl Conversation {
             _ => Ok(()),
         }
     }
+}
+
+/// The picture that a line adds to the next question; `None` for a question.
+fn picture_of(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix(":image")?;
+    let image = rest.trim();
+    let is_command = rest.starts_with(char::is_whitespace) && !image.is_empty();
+    is_command.then_some(image)
 }
 
 /// Where questions come from.
@@ -176,6 +251,20 @@ impl Questions {
                 Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
                 Err(error) => Err(error.into()),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_a_path_behind_the_command_adds_a_picture() {
+        assert_eq!(picture_of(":image a b.png "), Some("a b.png"));
+        assert_eq!(picture_of(":image\tdata:,x"), Some("data:,x"));
+        for question in [":images", ":image", ":imagea.png", "What is :image a.png?"] {
+            assert_eq!(picture_of(question), None, "{question}");
         }
     }
 }

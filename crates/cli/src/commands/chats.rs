@@ -1,6 +1,7 @@
 //! `chats`: the stored chats of a bot, text and vision.
 
 use clap::Subcommand;
+use indicatif::HumanBytes;
 use longtrainer::{
     BotId, ChatKind, ChatRecord, Order, SourceRecord, TurnRecord, TurnStatus, VisionTurnRecord,
 };
@@ -128,7 +129,7 @@ struct ShownTurn<'a> {
     heading: String,
     question: &'a str,
     answer: &'a str,
-    pictures: &'a [String],
+    pictures: Vec<String>,
     sources: &'a [SourceRecord],
     status: TurnStatus,
     error: Option<&'a str>,
@@ -140,7 +141,7 @@ impl<'a> From<&'a TurnRecord> for ShownTurn<'a> {
             heading: format!("[{}] {}", turn.turn, seconds(turn.timestamp)),
             question: &turn.question,
             answer: &turn.answer,
-            pictures: &[],
+            pictures: Vec::new(),
             sources: &turn.sources,
             status: turn.status,
             error: turn.error.as_deref(),
@@ -154,12 +155,26 @@ impl<'a> From<&'a VisionTurnRecord> for ShownTurn<'a> {
             heading: format!("[{}] {}", turn.turn, seconds(turn.timestamp)),
             question: &turn.question,
             answer: &turn.response,
-            pictures: &turn.image_paths,
+            pictures: pictures(turn),
             sources: &turn.sources,
             status: turn.status,
             error: turn.error.as_deref(),
         }
     }
+}
+
+/// The pictures of a turn, a line each: what they are and whether a copy is kept, where they could be
+/// read.
+fn pictures(turn: &VisionTurnRecord) -> Vec<String> {
+    let line = |(place, name): (usize, &String)| match turn.pictures.get(place) {
+        None => name.clone(),
+        Some(picture) => {
+            let kind = picture.media_type.as_deref().unwrap_or("unknown kind");
+            let kept = if picture.kept { "kept" } else { "not kept" };
+            format!("{name} ({kind}, {}, {kept})", HumanBytes(picture.size))
+        }
+    };
+    turn.image_paths.iter().enumerate().map(line).collect()
 }
 
 impl ShownTurn<'_> {
@@ -171,7 +186,7 @@ impl ShownTurn<'_> {
         };
         output.line(&format!("{}{end}", self.heading))?;
         output.line(&format!("You: {}", self.question))?;
-        for picture in self.pictures {
+        for picture in &self.pictures {
             output.line(&format!("  picture: {picture}"))?;
         }
         output.line(&format!("Bot: {}", self.answer))?;
@@ -198,16 +213,10 @@ fn rename(chat: &AnyChatId, title: &str, session: &Session) -> anyhow::Result<()
 
 fn delete(chat: &AnyChatId, yes: bool, session: &Session) -> anyhow::Result<()> {
     let trainer = session.trainer()?;
-    let record = match chat {
-        AnyChatId::Text(id) => trainer.chat(id)?,
-        AnyChatId::Vision(id) => trainer.vision_chat(id)?,
-    };
+    let record = chat.record(&trainer)?;
     let what = format!("chat {chat} with {}", counted(record.turns, "turn"));
     confirm::deletion(&what, yes)?;
-    match chat {
-        AnyChatId::Text(id) => trainer.delete_chat(id)?,
-        AnyChatId::Vision(id) => trainer.delete_vision_chat(id)?,
-    }
+    chat.delete(&trainer)?;
     session.notes.say(format_args!("Deleted {what}"));
     Ok(())
 }

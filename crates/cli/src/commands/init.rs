@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use clap::Args;
 use longtrainer::{Chunking, DEFAULT_CHUNKING, Defaults};
-use longtrainer::{DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_TOKEN_LIMIT, DEFAULT_NUM_K};
+use longtrainer::{
+    DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_PICTURES, DEFAULT_MAX_TOKEN_LIMIT, DEFAULT_NUM_K,
+};
 use longtrainer_server::DEFAULT_PORT;
 
 use crate::config::{Config, ServerSection};
@@ -20,6 +22,15 @@ pub(crate) struct InitFlags {
     /// Embedding model: a registry name or a folder [default: the registry's]
     #[arg(long, value_name = "MODEL")]
     embedding_model: Option<String>,
+    /// Vision model: a registry name or a path [default: the registry's]
+    #[arg(long, value_name = "MODEL")]
+    vision_model: Option<String>,
+    /// Keep no copies of the pictures of vision chats
+    #[arg(long)]
+    no_keep_pictures: bool,
+    /// Most pictures in one question
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_PICTURES)]
+    max_pictures: usize,
     /// Passages per retrieval
     #[arg(long, value_name = "N", default_value_t = DEFAULT_NUM_K)]
     num_k: usize,
@@ -80,6 +91,9 @@ impl InitFlags {
             sampling: self.sampling.over(&Defaults::default().sampling),
             text_model: self.text_model,
             embedding_model: self.embedding_model,
+            vision_model: self.vision_model,
+            keep_pictures: !self.no_keep_pictures,
+            max_pictures: self.max_pictures,
             ..Defaults::default()
         }
     }

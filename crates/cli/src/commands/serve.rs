@@ -25,7 +25,7 @@ pub(crate) struct ServeFlags {
     /// Port to listen on; 0 takes a free one [default: as in the settings, 8000]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// Folder whose files clients may have added by path; may be given more than once
+    /// Folder whose files clients may have added or looked at by path; may be given more than once
     #[arg(long, value_name = "DIR")]
     allow_dir: Vec<PathBuf>,
 }
@@ -66,11 +66,13 @@ fn model_names(trainer: &LongTrainer) -> longtrainer::Result<BTreeSet<String>> {
     for bot in trainer.list_bots()? {
         names.insert(trainer.embedding_model_name(&bot)?);
         names.insert(trainer.text_model_name(&bot)?);
+        names.extend(bot.settings.vision_model);
     }
     let defaults = trainer.defaults();
     for (chosen, role) in [
         (&defaults.embedding_model, Role::Embedding),
         (&defaults.text_model, Role::Text),
+        (&defaults.vision_model, Role::Vision),
     ] {
         let registry_default = || trainer.models().default_for(role).map(|e| e.name.clone());
         names.extend(chosen.clone().or_else(registry_default));

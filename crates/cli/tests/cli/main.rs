@@ -6,7 +6,9 @@ mod bench;
 mod bots;
 mod chats;
 mod documents;
+mod echo;
 mod models;
+mod pictures;
 mod settings;
 #[allow(dead_code, reason = "the tests of the inference crate use more of it")]
 #[path = "../../../inference/tests/support/tiny.rs"]

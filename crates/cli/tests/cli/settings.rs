@@ -6,7 +6,14 @@ use crate::world::{World, text_of};
 fn init_writes_a_file_that_every_command_then_reads() {
     let world = World::new();
     let run = world
-        .run(&["init", "--num-k", "7", "--temperature", "0.5"])
+        .run(&[
+            "init",
+            "--num-k",
+            "7",
+            "--temperature",
+            "0.5",
+            "--no-keep-pictures",
+        ])
         .expect(0, &[]);
     let path = world.data().join("longtrainer.toml");
     assert_eq!(run.stdout.trim(), text_of(&path));
@@ -15,9 +22,15 @@ fn init_writes_a_file_that_every_command_then_reads() {
         text.contains("num_k = 7") && text.contains("temperature = 0.5"),
         "{text}"
     );
+    assert!(
+        text.contains("keep_pictures = false") && text.contains("max_pictures = 16"),
+        "{text}"
+    );
     let bot = world.bot();
     let shown = world.ok(&["bot", "show", &bot]);
     assert!(shown.contains("num_k:           7"), "{shown}");
+    assert!(shown.contains("keep pictures:   false"), "{shown}");
+    assert!(shown.contains("vision model:    demo-vision"), "{shown}");
 }
 
 #[test]
@@ -52,6 +65,9 @@ fn init_refuses_what_no_command_could_use_and_writes_nothing() {
     world
         .run(&["init", "--max-answer-tokens", "0"])
         .expect(4, &["max_answer_tokens"]);
+    world
+        .run(&["init", "--max-pictures", "0"])
+        .expect(4, &["max_pictures"]);
     assert!(!world.data().join("longtrainer.toml").exists());
 }
 

@@ -12,7 +12,7 @@ pub struct Measurement {
     pub test: String,
     /// The median of the samples.
     pub value: f64,
-    /// `tokens/s`, `sequences/s` or `texts/s`.
+    /// `tokens/s`, `sequences/s`, `texts/s`, `frames/s` or `ms`.
     pub unit: &'static str,
     /// The least sample.
     pub min: f64,

@@ -2,7 +2,8 @@
 //! how much of the machine's bandwidth and arithmetic that takes.
 //!
 //! The tests are the field's: `pp512` reads 512 tokens into an empty context, `tg128@2048` makes 128
-//! tokens after 2,048, `32x128` embeds 32 rows of exactly 128 tokens. Each is run once to warm up and
+//! tokens after 2,048, `32x128` embeds 32 rows of exactly 128 tokens, `frame` passes a frame of pixels
+//! through a vision tower. Each is run once to warm up and
 //! then sampled; a sample runs a test until half a second is over. A [`Bench`] holds what all tests
 //! share: threads, device and the machine's peaks. Nothing here prints.
 
@@ -14,6 +15,7 @@ mod sample;
 mod test_name;
 mod text;
 mod text_file;
+mod vision;
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -30,6 +32,7 @@ pub use peaks::Peaks;
 pub use test_name::{EmbeddingTest, TextTest};
 pub use text::TextBench;
 pub use text_file::read_texts;
+pub use vision::{VisionBench, VisionFiles};
 
 /// More threads than any machine has.
 const MOST_THREADS: usize = 1024;
@@ -128,6 +131,20 @@ impl Bench {
         precision: Precision,
     ) -> Result<EmbeddingBench<'_>> {
         EmbeddingBench::load(self, name, folder, precision)
+    }
+
+    /// Loads a vision model; a graphics card computes in f32 whatever the precision.
+    ///
+    /// # Errors
+    ///
+    /// [`BenchError::NoModel`] if there is no such file, and those of the models.
+    pub fn vision(
+        &self,
+        name: &str,
+        files: VisionFiles<'_>,
+        precision: Precision,
+    ) -> Result<VisionBench<'_>> {
+        VisionBench::load(self, name, files, precision)
     }
 
     /// Runs work so that no library under it uses more threads than were asked for: tokenizers and

@@ -29,6 +29,17 @@ impl Spread {
     }
 }
 
+impl Spread {
+    /// Of runs a second, as milliseconds a run.
+    pub(super) fn in_milliseconds(self) -> Self {
+        Self {
+            median: 1000.0 / self.median,
+            min: 1000.0 / self.max,
+            max: 1000.0 / self.min,
+        }
+    }
+}
+
 /// The middle of sorted values, or the mean of the two in the middle.
 fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;

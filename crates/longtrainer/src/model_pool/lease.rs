@@ -31,8 +31,8 @@ impl<M> Lease<M> {
         Self { model, hold }
     }
 
-    #[cfg(test)]
-    pub(super) fn get(&self) -> &M {
+    /// The model. It must not outlive the lease by much.
+    pub(super) fn inner(&self) -> &M {
         &self.model
     }
 

@@ -23,25 +23,29 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use longtrainer_inference::{
-    BertEmbedder, DeviceChoice, Embedder, EmbedderOptions, EngineOptions, GgufTextModel,
-    SelectedDevice, TextModel, TextModelOptions, select_device,
+    Adapter, BertEmbedder, DeviceChoice, Embedder, EmbedderOptions, EngineOptions, GgufTextModel,
+    SelectedDevice, TextModel, TextModelOptions, VisionModel, VisionModelOptions, select_device,
 };
 use longtrainer_models::{LocalModel, Registry, Role};
 
 use crate::error::{Error, Result};
 use crate::loaded_models::LoadedModel;
+use crate::vision_parts::VisionParts;
 
 pub use keep_alive::KeepAlive;
 use key::ModelKey;
 use lease::Lease;
 pub use memory_budget::MemoryBudget;
-use model::Model;
+use model::{Model, Text, check_sees};
 use residency::{Found, Residency};
 
 /// An embedder that stays loaded while this lives.
 pub(crate) type EmbedderLease = Lease<Arc<dyn Embedder>>;
 /// A text model that stays loaded while this lives.
 pub(crate) type TextModelLease = Lease<Arc<dyn TextModel>>;
+
+/// A vision model that stays loaded while this lives.
+pub(crate) type VisionModelLease = Lease<Arc<dyn TextModel>>;
 
 /// Finds and loads models, and keeps them.
 pub(crate) struct ModelPool {
@@ -92,7 +96,16 @@ impl ModelPool {
     /// Puts a ready text model in the pool under its own name, for good.
     pub(crate) fn add_text_model(&self, model: Arc<dyn TextModel>) {
         let key = ModelKey::new(Role::Text, &model.info().model);
-        self.residency.pin(&key, Model::Text(model));
+        self.residency.pin(&key, Model::Text(Text::Other(model)));
+    }
+
+    /// Puts a ready model that sees in the pool under its own name, for good.
+    pub(crate) fn add_vision_model(&self, model: Arc<dyn TextModel>) -> Result<()> {
+        check_sees(&*model)?;
+        let key = ModelKey::new(Role::Vision, &model.info().model);
+        self.residency
+            .pin(&key, Model::Vision { model, _text: None });
+        Ok(())
     }
 
     pub(crate) fn embedder(&self, name: &str) -> Result<EmbedderLease> {
@@ -108,15 +121,30 @@ impl ModelPool {
     }
 
     pub(crate) fn text_model(&self, name: &str) -> Result<TextModelLease> {
+        self.text_lease(name)?.try_map(Model::into_text_model)
+    }
+
+    fn text_lease(&self, name: &str) -> Result<Lease<Model>> {
         let key = ModelKey::new(Role::Text, name);
-        let lease = self.residency.acquire(&key, || {
+        self.residency.acquire(&key, || {
             let file = self.text_model_file(name)?;
             Ok(Found {
-                bytes: file_size(&file)?,
+                bytes: weight_bytes(&file)?,
                 load: move || self.load_text_model(name, &file),
             })
+        })
+    }
+
+    pub(crate) fn vision_model(&self, name: &str) -> Result<VisionModelLease> {
+        let key = ModelKey::new(Role::Vision, name);
+        let lease = self.residency.acquire(&key, || {
+            let parts = VisionParts::locate(&self.registry, name)?;
+            Ok(Found {
+                bytes: vision_bytes(&parts)?,
+                load: move || self.load_vision_model(name, &parts),
+            })
         })?;
-        lease.try_map(Model::into_text_model)
+        lease.try_map(Model::into_vision_model)
     }
 
     /// Loads a model ahead of its use.
@@ -124,11 +152,11 @@ impl ModelPool {
         match role {
             Role::Embedding => self.embedder(name).map(drop),
             Role::Text => self.text_model(name).map(drop),
-            Role::Vision => Err(Error::NoVisionModel),
+            Role::Vision => self.vision_model(name).map(drop),
             role => Err(Error::InvalidSetting {
                 name: "role",
                 value: role.to_string(),
-                expected: "embedding or text",
+                expected: "embedding, text or vision",
             }),
         }
     }
@@ -137,7 +165,7 @@ impl ModelPool {
     /// an error, since whoever misspells one would believe the memory free.
     pub(crate) fn unload(&self, name: &str) -> Result<bool> {
         let mut unloaded = false;
-        for role in [Role::Embedding, Role::Text] {
+        for role in [Role::Embedding, Role::Text, Role::Vision] {
             unloaded |= self.residency.unload(&ModelKey::new(role, name))?;
         }
         if !unloaded && !Path::new(name).exists() {
@@ -170,7 +198,26 @@ impl ModelPool {
             ..Default::default()
         };
         let model = GgufTextModel::load(name, file, &options)?;
-        Ok(Model::Text(Arc::new(model)))
+        Ok(Model::Text(Text::Local(Arc::new(model))))
+    }
+
+    /// The text model is one of the pool, so that it serves questions without pictures, too; it stays
+    /// as long as the vision model does.
+    fn load_vision_model(&self, name: &str, parts: &VisionParts) -> Result<Model> {
+        let text = self.text_lease(&parts.text)?;
+        let text = text.try_map(Model::into_local_text_model)?;
+        let adapter = parts.adapter.as_deref();
+        let adapter = adapter.map(|path| Adapter::load(name, path)).transpose()?;
+        let options = VisionModelOptions {
+            device: self.device()?,
+            ..Default::default()
+        };
+        let shared = Arc::clone(text.inner());
+        let model = VisionModel::load(name, shared, &parts.vision, adapter, &options)?;
+        Ok(Model::Vision {
+            model: Arc::new(model),
+            _text: Some(text),
+        })
     }
 
     fn embedder_files(&self, name: &str) -> Result<EmbedderFiles> {
@@ -192,7 +239,7 @@ impl ModelPool {
 
     fn text_model_file(&self, name: &str) -> Result<PathBuf> {
         let given = Path::new(name);
-        if given.is_file() {
+        if given.exists() {
             return Ok(given.to_owned());
         }
         Ok(self.locate(name, Role::Text)?.main_file())
@@ -227,6 +274,34 @@ impl ModelPool {
             .ok_or(Error::NoDefaultModel { role })?;
         Ok(entry.name.clone())
     }
+}
+
+/// The weights of a vision half: in a folder, all but those of the text half are small.
+fn vision_bytes(parts: &VisionParts) -> Result<u64> {
+    match parts.vision.is_dir() {
+        true => Ok(0),
+        false => file_size(&parts.vision),
+    }
+}
+
+/// The size of a file, or of the weights in a folder.
+fn weight_bytes(path: &Path) -> Result<u64> {
+    if !path.is_dir() {
+        return file_size(path);
+    }
+    let failed = |source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|end| end == "safetensors") {
+            bytes += file_size(&path)?;
+        }
+    }
+    Ok(bytes)
 }
 
 fn file_size(path: &Path) -> Result<u64> {

@@ -37,7 +37,7 @@ impl Drop for FakeModel {
 
 impl Lease<Fake> {
     fn model(&self) -> &Arc<FakeModel> {
-        &self.get().0
+        &self.inner().0
     }
 }
 
@@ -326,9 +326,9 @@ fn a_load_that_fails_or_panics_leaves_no_trace_and_lets_the_next_one_try() {
         Err(Error::EmptyQuestion)
     ));
     let missing = world.residency.acquire(&key("a"), || {
-        Err::<Found<fn() -> Result<Fake>>, _>(Error::NoVisionModel)
+        Err::<Found<fn() -> Result<Fake>>, _>(Error::EmptyQuestion)
     });
-    assert!(matches!(missing, Err(Error::NoVisionModel)));
+    assert!(matches!(missing, Err(Error::EmptyQuestion)));
     assert_eq!(world.names(), [""; 0]);
 
     let (begun, has_begun) = channel();

@@ -3,32 +3,34 @@
 
 use async_channel::Sender;
 use futures_lite::{StreamExt, future};
-use jiff::Timestamp;
 use longtrainer_inference::{Generation, StreamItem, TextStream};
-use longtrainer_store::{SourceRecord, TurnRecord, TurnStatus, UploadedFile};
+use longtrainer_store::{SourceRecord, TurnStatus};
 use serde_json::Value;
 
 use super::structured::Structure;
-use super::{Answer, Chunk};
+use super::{Answer, Chunk, TurnDraft};
 use crate::conversation::HistoryUse;
 use crate::error::{Error, Result};
-use crate::ids::ChatId;
 use crate::model_pool::TextModelLease;
 use crate::retrieval::{Retrieval, RetrievedDocument};
 use crate::trainer::Inner;
+use crate::vision::MissingPicture;
 
-/// A turn whose prompt is with the model and whose answer is on its way.
-pub(super) struct PreparedTurn {
-    pub(super) chat_id: ChatId,
-    pub(super) question: String,
-    pub(super) uploaded_files: Vec<UploadedFile>,
-    pub(super) asked_at: Timestamp,
+/// A question whose prompt is with the model.
+pub(crate) struct Queued {
     pub(super) found: Retrieval,
     pub(super) history: HistoryUse,
+    pub(super) missing_pictures: Vec<MissingPicture>,
     pub(super) structure: Option<Structure>,
     pub(super) stream: TextStream,
     /// Keeps the model loaded until the stream has ended.
     pub(super) _model: TextModelLease,
+}
+
+/// A turn whose prompt is with the model and whose answer is on its way.
+pub(super) struct PreparedTurn {
+    pub(super) draft: TurnDraft,
+    pub(super) queued: Queued,
 }
 
 /// How the model's stream ended.
@@ -42,10 +44,11 @@ impl PreparedTurn {
     /// Passes the answer on and stores the turn.
     pub(super) fn serve(mut self, inner: &Inner, reader: &Sender<Result<Chunk>>) {
         let mut text = String::new();
-        let end = match reader.send_blocking(Ok(Chunk::Sources(self.found.documents.clone()))) {
-            Ok(()) => future::block_on(self.pass_on(&mut text, reader)),
-            Err(_) => End::ReaderLeft,
-        };
+        let end =
+            match reader.send_blocking(Ok(Chunk::Sources(self.queued.found.documents.clone()))) {
+                Ok(()) => future::block_on(self.pass_on(&mut text, reader)),
+                Err(_) => End::ReaderLeft,
+            };
         let last = match end {
             End::Done(generation) => match self.data(&text, &generation) {
                 Ok(data) => self
@@ -53,14 +56,14 @@ impl PreparedTurn {
                     .map(Chunk::Done),
                 Err(error) => Err(self.fail(inner, &text, error)),
             },
-            End::ReaderLeft => match self.store(inner, &text, TurnStatus::Cancelled, None) {
+            End::ReaderLeft => match self.store(inner, &text, TurnStatus::Cancelled) {
                 Ok(_) => return,
                 Err(error) => Err(error),
             },
             End::Failed(error) => Err(self.fail(inner, &text, error)),
         };
         if let Err(error) = &last {
-            tracing::warn!(chat_id = %self.chat_id, %error, "turn not completed");
+            tracing::warn!(chat_id = self.draft.chat_id(), %error, "turn not completed");
         }
         // A reader that has left misses only what it no longer wants; the turn is stored.
         let _ = reader.send_blocking(last);
@@ -74,7 +77,7 @@ impl PreparedTurn {
                 reader.closed().await;
                 None
             };
-            let next = async { Some(StreamExt::next(&mut self.stream).await) };
+            let next = async { Some(StreamExt::next(&mut self.queued.stream).await) };
             match future::or(reader_left, next).await {
                 None => return End::ReaderLeft,
                 // Only requests for log probabilities get these.
@@ -89,7 +92,7 @@ impl PreparedTurn {
                 Some(Some(Err(error))) => return End::Failed(error.into()),
                 Some(None) => {
                     return End::Failed(Error::AnswerBrokeOff {
-                        chat_id: self.chat_id.clone(),
+                        chat_id: self.draft.chat_id().to_owned(),
                     });
                 }
             }
@@ -98,7 +101,7 @@ impl PreparedTurn {
 
     /// What the text says as data, where data were asked for.
     fn data(&self, text: &str, generation: &Generation) -> Result<Option<Value>> {
-        match &self.structure {
+        match &self.queued.structure {
             Some(structure) => structure.data(text, generation).map(Some),
             None => Ok(None),
         }
@@ -111,54 +114,33 @@ impl PreparedTurn {
         data: Option<Value>,
         generation: Generation,
     ) -> Result<Box<Answer>> {
-        let turn = self.store(inner, &text, TurnStatus::Complete, None)?;
+        let turn = self.store(inner, &text, TurnStatus::Complete)?;
+        let queued = &self.queued;
         Ok(Box::new(Answer {
             text,
             data,
-            sources: self.found.documents.clone(),
-            retrieval: self.found.retrieval.clone(),
+            sources: queued.found.documents.clone(),
+            retrieval: queued.found.retrieval.clone(),
             web_sources: Vec::new(),
             finish_reason: generation.finish_reason,
             usage: generation.usage,
-            history: self.history,
+            history: queued.history,
+            missing_pictures: queued.missing_pictures.clone(),
             turn,
         }))
     }
 
-    /// Stores the failed turn; the model's error is what the reader must hear, so an error of the
-    /// store beside it is only logged.
     fn fail(&self, inner: &Inner, text: &str, error: Error) -> Error {
-        if let Err(second) = self.store(inner, text, TurnStatus::Failed, Some(error.to_string())) {
-            tracing::error!(chat_id = %self.chat_id, error = %second, "failed turn not stored");
-        }
-        error
+        self.draft.fail(&*inner.store, text, &self.sources(), error)
     }
 
-    fn store(
-        &self,
-        inner: &Inner,
-        text: &str,
-        status: TurnStatus,
-        error: Option<String>,
-    ) -> Result<u64> {
-        let sources: Vec<SourceRecord> = self
-            .found
-            .documents
-            .iter()
-            .map(RetrievedDocument::to_source)
-            .collect();
-        let turn = TurnRecord {
-            turn: 0,
-            timestamp: self.asked_at,
-            question: self.question.clone(),
-            answer: text.to_owned(),
-            sources,
-            web_sources: Vec::new(),
-            uploaded_files: self.uploaded_files.clone(),
-            trained: false,
-            status,
-            error,
-        };
-        Ok(inner.store.append_turn(self.chat_id.as_str(), &turn)?)
+    fn store(&self, inner: &Inner, text: &str, status: TurnStatus) -> Result<u64> {
+        self.draft
+            .store(&*inner.store, text, &self.sources(), status, None)
+    }
+
+    fn sources(&self) -> Vec<SourceRecord> {
+        let found = self.queued.found.documents.iter();
+        found.map(RetrievedDocument::to_source).collect()
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 /// The schema of an answer.
+#[derive(Clone)]
 pub(super) struct Structure {
     schema: Value,
 }

@@ -12,9 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use longtrainer::{
-    BotId, BotOptions, Document, Embedder, EmbedderInfo, FinishReason, GenerateRequest, Generation,
-    LongTrainer, Message, Metadata, StreamItem, TextModel, TextModelInfo, TextStream, Usage,
+    BotId, BotOptions, Defaults, Document, Embedder, EmbedderInfo, FinishReason, GenerateRequest,
+    Generation, LongTrainer, Message, Metadata, Picture, StreamItem, TextModel, TextModelInfo,
+    TextStream, Usage,
 };
+
+use longtrainer::models::RegistryOptions;
 
 const DIMENSION: usize = 256;
 
@@ -87,9 +90,13 @@ pub enum Behaviour {
     BreakOff,
 }
 
+/// Tokens that a picture costs.
+pub const TOKENS_A_PICTURE: usize = 64;
+
 /// A token is a word; every message costs two more.
 pub struct ScriptedModel {
     info: TextModelInfo,
+    sees: bool,
     behaviour: Mutex<Behaviour>,
     next: Mutex<VecDeque<Behaviour>>,
     counted: Mutex<usize>,
@@ -99,9 +106,19 @@ pub struct ScriptedModel {
 
 impl ScriptedModel {
     pub fn new(context_length: usize) -> Arc<Self> {
+        Self::named("scripted", false, context_length)
+    }
+
+    /// One that looks at pictures.
+    pub fn seeing(context_length: usize) -> Arc<Self> {
+        Self::named("eyes", true, context_length)
+    }
+
+    fn named(name: &str, sees: bool, context_length: usize) -> Arc<Self> {
         Arc::new(Self {
+            sees,
             info: TextModelInfo {
-                model: "scripted".to_owned(),
+                model: name.to_owned(),
                 context_length,
                 device: "cpu".to_owned(),
             },
@@ -154,15 +171,30 @@ impl TextModel for ScriptedModel {
         &self.info
     }
 
-    fn count_tokens(&self, messages: &[Message]) -> longtrainer_inference::Result<usize> {
+    fn sees(&self) -> bool {
+        self.sees
+    }
+
+    fn count_tokens(
+        &self,
+        messages: &[Message],
+        _detail: Option<longtrainer_inference::Detail>,
+    ) -> longtrainer_inference::Result<usize> {
         *self.counted.lock().unwrap() += 1;
         Ok(messages
             .iter()
-            .map(|message| message.content.split_whitespace().count() + 2)
+            .map(|message| {
+                let words = message.content.split_whitespace().count();
+                words + 2 + TOKENS_A_PICTURE * message.pictures.len()
+            })
             .sum())
     }
 
     fn generate(&self, request: GenerateRequest) -> longtrainer_inference::Result<TextStream> {
+        for picture in request.messages.iter().flat_map(|one| &one.pictures) {
+            assert!(self.sees, "a model that sees nothing was shown a picture");
+            check_whole(picture)?;
+        }
         self.requests.lock().unwrap().push(request);
         let (sender, receiver) = async_channel::unbounded();
         let once = self.next.lock().unwrap().pop_front();
@@ -199,6 +231,36 @@ impl TextModel for ScriptedModel {
     }
 }
 
+/// A model decodes what it looks at; here a picture is whole if its file is as long as a bitmap says.
+fn check_whole(picture: &Picture) -> longtrainer_inference::Result<()> {
+    let bytes = picture.bytes();
+    let says = u32::from_le_bytes(bytes[2..6].try_into().unwrap());
+    match bytes.len() == says as usize {
+        true => Ok(()),
+        false => Err(longtrainer_inference::Error::InvalidRequest {
+            field: "picture",
+            value: picture.name().to_owned(),
+            expected: "whole",
+        }),
+    }
+}
+
+/// A bitmap of one pixel, as a file has it.
+pub fn bitmap(colour: [u8; 3]) -> Vec<u8> {
+    bitmap_of(1, 1, colour)
+}
+
+/// What begins like a bitmap of this size; only that of one pixel is whole.
+pub fn bitmap_of(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
+    let mut file = b"BM".to_vec();
+    for number in [58, 0, 54, 40, width, height, 24 << 16 | 1, 0, 4, 0, 0, 0, 0] {
+        file.extend(u32::to_le_bytes(number));
+    }
+    file.extend(colour);
+    file.push(0);
+    file
+}
+
 type Sender = async_channel::Sender<longtrainer_inference::Result<StreamItem>>;
 
 fn say(sender: &Sender, text: &str, finish_reason: FinishReason) {
@@ -217,7 +279,17 @@ pub struct World {
     pub dir: tempfile::TempDir,
     pub embedder: Arc<WordEmbedder>,
     pub model: Arc<ScriptedModel>,
+    /// The vision model.
+    pub eyes: Arc<ScriptedModel>,
     pub trainer: LongTrainer,
+    start: Start,
+}
+
+/// What a world begins with.
+#[derive(Clone)]
+struct Start {
+    defaults: Defaults,
+    sees: bool,
 }
 
 impl World {
@@ -226,34 +298,46 @@ impl World {
     }
 
     pub fn with_context(context_length: usize) -> Self {
+        Self::started(context_length, Defaults::default(), true)
+    }
+
+    /// One without a vision model.
+    pub fn blind() -> Self {
+        Self::started(4096, Defaults::default(), false)
+    }
+
+    pub fn with_defaults(defaults: Defaults) -> Self {
+        Self::started(4096, defaults, true)
+    }
+
+    fn started(context_length: usize, defaults: Defaults, sees: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let embedder = WordEmbedder::new("words");
         let model = ScriptedModel::new(context_length);
-        let trainer = open(&dir, &embedder, &model);
+        let eyes = ScriptedModel::seeing(context_length);
+        let start = Start { defaults, sees };
+        let trainer = open(&dir, &embedder, &model, &eyes, &start);
         Self {
             dir,
             embedder,
             model,
+            eyes,
             trainer,
+            start,
         }
     }
 
     /// Closes the trainer and opens its directory again, as a restart would.
     pub fn restart(self) -> Self {
-        let Self {
-            dir,
-            embedder,
-            model,
-            trainer,
-        } = self;
-        drop(trainer);
-        let trainer = open(&dir, &embedder, &model);
-        Self {
-            dir,
-            embedder,
-            model,
-            trainer,
-        }
+        drop(self.trainer);
+        let trainer = open(
+            &self.dir,
+            &self.embedder,
+            &self.model,
+            &self.eyes,
+            &self.start,
+        );
+        Self { trainer, ..self }
     }
 
     /// A built bot that knows these texts.
@@ -276,13 +360,23 @@ fn open(
     dir: &tempfile::TempDir,
     embedder: &Arc<WordEmbedder>,
     model: &Arc<ScriptedModel>,
+    eyes: &Arc<ScriptedModel>,
+    start: &Start,
 ) -> LongTrainer {
-    let (embedder, model) = (Arc::clone(embedder), Arc::clone(model));
     // The store may be held for a moment by the thread of an answer that is just being stored.
     for _ in 0..100 {
-        let builder = LongTrainer::builder(dir.path())
+        let mut builder = LongTrainer::builder(dir.path())
+            .defaults(start.defaults.clone())
             .embedder(embedder.clone() as Arc<dyn Embedder>)
             .text_model(model.clone() as Arc<dyn TextModel>);
+        builder = match start.sees {
+            true => builder.vision_model(eyes.clone() as Arc<dyn TextModel>),
+            // What the demonstration model looks at, a text model reads: it is not here.
+            false => builder.registry(RegistryOptions {
+                models_dir: Some(dir.path().join("models")),
+                ..RegistryOptions::default()
+            }),
+        };
         match builder.build() {
             Ok(trainer) => return trainer,
             Err(_) => std::thread::sleep(Duration::from_millis(20)),

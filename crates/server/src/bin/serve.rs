@@ -70,7 +70,7 @@ struct Flags {
         hide_env_values = true
     )]
     keep_alive: Option<KeepAlive>,
-    /// Let documents/path read files in this directory; may be given several times
+    /// Let documents/path and image_paths read files in this directory; may be given several times
     #[arg(long = "allow-dir", value_name = "DIR")]
     allow_dirs: Vec<PathBuf>,
     /// Registry name or .gguf file of the text model [default: the registry's]
@@ -79,6 +79,9 @@ struct Flags {
     /// Registry name or folder of the embedding model [default: the registry's]
     #[arg(long, value_name = "MODEL")]
     embedding_model: Option<String>,
+    /// Registry name or path of the vision model [default: the registry's]
+    #[arg(long, value_name = "MODEL")]
+    vision_model: Option<String>,
     /// Say more on standard error; twice for every request
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
@@ -133,6 +136,7 @@ fn open(flags: Flags) -> anyhow::Result<LongTrainer> {
     let defaults = Defaults {
         text_model: flags.text_model,
         embedding_model: flags.embedding_model,
+        vision_model: flags.vision_model,
         ..Defaults::default()
     };
     LongTrainer::builder(&data_dir)

@@ -51,11 +51,15 @@ pub(crate) async fn ask(
 ) -> Result<Response, ApiError> {
     let form = Form::wanted(question.stream, &headers);
     question.check(form)?;
-    let answer = AnswerStream::begin(&state, bot_id, chat_id, question).await?;
+    let (query, options) = question.into_parts();
+    let answer = AnswerStream::begin(&state, move |trainer| {
+        trainer.stream_response(&query, &bot_id, &chat_id, options)
+    })
+    .await?;
     match form {
         Form::Whole => whole(answer.whole().await),
         Form::PlainText => plain_text(answer).await,
-        Form::Events => Ok(events(answer)),
+        Form::Events => Ok(events::<AnswerBody>(answer)),
     }
 }
 

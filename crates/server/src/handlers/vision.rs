@@ -1,19 +1,20 @@
-//! Vision chats: made, asked, read, renamed, deleted. No picture is read in this version: a
-//! question ends with the facade's "no vision model is loaded", 503.
+//! Vision chats: made, asked, read, renamed, deleted.
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use longtrainer::{BotId, ChatRecord, VisionChatId};
 
+use crate::answer::AnswerStream;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::ids::Ids;
 use crate::query::QueryOf;
 use crate::state::AppState;
-use crate::types::{
-    Done, Messages, NoFields, OfVisionChat, OrderQuery, RenameRequest, VisionAnswerBody,
-    VisionMessage, VisionQuestion,
-};
+use crate::stream::{Form, events, plain_text};
+use crate::types::{Done, Messages, NoFields, OfVisionChat, OrderQuery, RenameRequest};
+use crate::vision_types::{VisionAnswerBody, VisionMessage, VisionQuestion};
 
 pub(crate) async fn create(
     State(state): State<AppState>,
@@ -28,18 +29,27 @@ pub(crate) async fn create(
     }))
 }
 
+/// Answers a question about pictures, whole or in pieces.
 pub(crate) async fn ask(
     State(state): State<AppState>,
     Ids((bot_id, chat_id)): Ids<(BotId, VisionChatId)>,
+    headers: HeaderMap,
     JsonBody(question): JsonBody<VisionQuestion>,
-) -> Result<Json<VisionAnswerBody>, ApiError> {
-    let (query, images, options) = question.into_parts()?;
-    let answer = state
-        .call(move |trainer| {
-            trainer.get_vision_response(&query, &images, &bot_id, &chat_id, options)
-        })
-        .await?;
-    Ok(Json(answer.into()))
+) -> Result<Response, ApiError> {
+    let form = Form::wanted(question.stream, &headers);
+    question.check()?;
+    let options = state.options.clone();
+    let answer = AnswerStream::begin(&state, move |trainer| {
+        let (query, images, options) = question.into_parts(&options.allow_dirs)?;
+        let stream = trainer.stream_vision_response(&query, images, &bot_id, &chat_id, options);
+        stream.map_err(ApiError::from)
+    })
+    .await?;
+    match form {
+        Form::Whole => Ok(Json(VisionAnswerBody::from(answer.whole().await?)).into_response()),
+        Form::PlainText => plain_text(answer).await,
+        Form::Events => Ok(events::<VisionAnswerBody>(answer)),
+    }
 }
 
 pub(crate) async fn show(

@@ -133,8 +133,8 @@ fn an_older_file_is_copied_and_migrated() {
     drop(store);
     assert_eq!(backups(&folder), ["store.redb.schema-0.bak"]);
     assert!(fs::read(folder.path().join("store.redb.schema-0.bak")).unwrap() == before);
-    // Nothing is left to do for the version that ships.
-    assert_migrated(&RedbStore::open(&path).unwrap());
+    // Nothing is left to do the next time.
+    assert_migrated(&RedbStore::open_with(&path, FROM_OLDEST).unwrap());
     assert_eq!(backups(&folder).len(), 1);
 }
 
@@ -219,7 +219,7 @@ fn a_newer_file_is_refused_and_untouched() {
     let error = RedbStore::open(&path).unwrap_err();
     assert!(matches!(
         &error,
-        Error::NewerSchema { path: named, found: 7, supported: 1 } if *named == path
+        Error::NewerSchema { path: named, found: 8, supported: 2 } if *named == path
     ));
     assert!(fs::read(&path).unwrap() == before);
     assert!(backups(&folder).is_empty());
@@ -230,7 +230,7 @@ fn a_schema_without_a_way_forward_is_refused_and_untouched() {
     let (folder, path) = oldest();
     let before = fs::read(&path).unwrap();
     let error = RedbStore::open(&path).unwrap_err();
-    assert!(matches!(error, Error::Migration { from: 0, to: 1, .. }));
+    assert!(matches!(error, Error::Migration { from: 0, to: 2, .. }));
     assert!(fs::read(&path).unwrap() == before);
     assert!(backups(&folder).is_empty());
 }
@@ -249,4 +249,58 @@ fn a_file_without_a_number_is_damaged() {
     drop(database);
     let error = RedbStore::open(&path).unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
+}
+
+/// What the version before pictures wrote: a bot with two documents, one of them searchable, a text
+/// and a vision chat with a turn each, and a job.
+const SCHEMA_1: &[u8] = include_bytes!("../../tests/data/schema-1.redb");
+
+#[test]
+fn a_store_of_schema_1_opens_with_all_it_held_and_takes_pictures() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store.redb");
+    fs::write(&path, SCHEMA_1).unwrap();
+    let store = RedbStore::open(&path).unwrap();
+    assert_eq!(backups(&folder), ["store.redb.schema-1.bak"]);
+    let copy = fs::read(folder.path().join("store.redb.schema-1.bak")).unwrap();
+    assert!(copy == SCHEMA_1, "the copy is the file as it was");
+
+    let bot = store.bot("bot-a").unwrap();
+    assert_eq!(
+        (bot.settings.num_k, bot.settings.keep_pictures),
+        (Some(4), None)
+    );
+    let documents = store.documents("bot-a", None, 9).unwrap();
+    let texts: Vec<_> = documents.iter().map(|one| &*one.page_content).collect();
+    assert_eq!(texts, ["one", "two"]);
+    assert_eq!(store.visit_vectors("bot-a", &mut |_, _| {}).unwrap(), 1);
+    let turns = store.turns("chat-a", crate::Order::Newest, None).unwrap();
+    assert_eq!(turns[0].question, "question a");
+    assert_eq!(store.jobs("bot-a").unwrap().len(), 1);
+
+    let mut turns = store
+        .vision_turns("vision-a", crate::Order::Newest, None)
+        .unwrap();
+    let mut turn = turns.remove(0);
+    assert_eq!(turn.image_paths, ["p.png"]);
+    assert_eq!(turn.pictures, []);
+    turn.pictures.push(crate::PictureRecord {
+        name: "p.png".to_owned(),
+        path: None,
+        sha256: "05".repeat(32),
+        size: 1,
+        media_type: None,
+        kept: false,
+    });
+    let copy = crate::PictureCopy {
+        sha256: [5; 32],
+        bytes: [5].into(),
+    };
+    store
+        .append_vision_turn("vision-a", &turn, &[copy])
+        .unwrap();
+    drop(store);
+    let store = RedbStore::open(&path).unwrap();
+    assert_eq!(store.picture("vision-a", &"05".repeat(32)).unwrap(), [5]);
+    assert_eq!(backups(&folder).len(), 1, "migrated once");
 }

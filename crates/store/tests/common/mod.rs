@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use longtrainer_store::{
     BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, IndexedDocument, JobRecord, JobStatus,
-    NewChunk, NewDocument, RedbStore, SourceRecord, TurnRecord, TurnStatus, UploadedFile,
-    VectorSpace, VisionTurnRecord,
+    NewChunk, NewDocument, PictureCopy, PictureRecord, RedbStore, SourceRecord, TurnRecord,
+    TurnStatus, UploadedFile, VectorSpace, VisionTurnRecord,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -110,6 +110,7 @@ pub(crate) fn vision_turn(text: &str, seconds: i64) -> VisionTurnRecord {
         question: format!("question {text}"),
         response: format!("response {text}"),
         image_paths: vec!["p.png".to_owned()],
+        pictures: vec![],
         sources: vec![],
         web_sources: vec![],
         uploaded_files: vec![],
@@ -117,6 +118,23 @@ pub(crate) fn vision_turn(text: &str, seconds: i64) -> VisionTurnRecord {
         status: TurnStatus::Complete,
         error: None,
     }
+}
+
+/// A picture of one byte, and its copy; its hash is made of the same byte.
+pub(crate) fn picture(byte: u8) -> (PictureRecord, PictureCopy) {
+    let record = PictureRecord {
+        name: format!("{byte}.png"),
+        path: Some(format!("/pictures/{byte}.png")),
+        sha256: format!("{byte:02x}").repeat(32),
+        size: 1,
+        media_type: Some("image/png".to_owned()),
+        kept: false,
+    };
+    let copy = PictureCopy {
+        sha256: [byte; 32],
+        bytes: [byte].into(),
+    };
+    (record, copy)
 }
 
 pub(crate) fn job(job_id: &str, bot_id: &str, seconds: i64) -> JobRecord {

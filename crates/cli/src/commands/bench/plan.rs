@@ -3,14 +3,17 @@
 use std::path::PathBuf;
 
 use longtrainer::Precision;
-use longtrainer::bench::{Bench, BenchError, EmbeddingTest, Measurement, TextTest, read_texts};
+use longtrainer::VisionParts;
+use longtrainer::bench::{
+    Bench, BenchError, EmbeddingTest, Measurement, TextTest, VisionFiles, read_texts,
+};
 use longtrainer::models::{LocalModel, Role};
 
 use crate::notes::Notes;
 use crate::session::Session;
 
 use super::model::Chosen;
-use super::{EmbeddingFlags, TextFlags};
+use super::{EmbeddingFlags, TextFlags, VisionFlags};
 
 /// A text model that is here, and its tests.
 pub(super) struct TextPlan {
@@ -99,6 +102,54 @@ impl EmbeddingPlan {
             measurements.push(model.measure_texts(texts)?);
         }
         Ok(measurements)
+    }
+}
+
+/// A vision model whose parts are here.
+pub(super) struct VisionPlan {
+    name: String,
+    parts: VisionParts,
+    text: PathBuf,
+    precision: Precision,
+}
+
+impl VisionPlan {
+    pub(super) fn new(flags: VisionFlags, session: &Session) -> anyhow::Result<Self> {
+        let chosen = match flags.model {
+            Some(name) => Chosen::of(name),
+            None => {
+                let defaults = session.places.settings()?.defaults;
+                Chosen::or_default(defaults.vision_model, Role::Vision, session)?
+            }
+        };
+        let (name, folder) = chosen.place(session, |model| model.folder.clone())?;
+        let registry = session.registry()?;
+        let parts = match registry.entry(&name) {
+            Ok(_) => VisionParts::locate(&registry, &name)?,
+            Err(_) => VisionParts::locate(&registry, &folder.display().to_string())?,
+        };
+        let (_, text) = Chosen::of(parts.text.clone()).place(session, LocalModel::main_file)?;
+        Ok(Self {
+            name,
+            parts,
+            text,
+            precision: flags
+                .precision
+                .map_or(longtrainer::TOWER_PRECISION, Precision::from),
+        })
+    }
+
+    pub(super) fn measure(self, bench: &Bench, notes: Notes) -> anyhow::Result<Vec<Measurement>> {
+        let files = VisionFiles {
+            vision: &self.parts.vision,
+            text: &self.text,
+            adapter: self.parts.adapter.as_deref(),
+        };
+        let model = bench.vision(&self.name, files, self.precision)?;
+        notes.detail("measuring frames");
+        let frames = model.measure_frames()?;
+        notes.detail("measuring the first token");
+        Ok(vec![frames, model.measure_first_token()?])
     }
 }
 

@@ -1,0 +1,52 @@
+//! A question with its options, checked as far as that goes without a store or a model.
+
+use jiff::Timestamp;
+use longtrainer_inference::{Detail, Grammar, Sampling};
+use longtrainer_store::UploadedFile;
+
+use super::ResponseOptions;
+use super::structured::{self, Structure};
+use crate::error::Result;
+use crate::question;
+
+/// A question that makes sense by itself.
+pub(crate) struct Asked {
+    pub(super) query: String,
+    pub(super) at: Timestamp,
+    pub(super) uploaded_files: Vec<UploadedFile>,
+    pub(super) num_k: Option<usize>,
+    pub(super) max_tokens: Option<usize>,
+    pub(super) sampling: Option<Sampling>,
+    pub(super) stop: Vec<String>,
+    pub(super) structure: Option<Structure>,
+    pub(super) grammar: Option<Grammar>,
+    pub(super) detail: Option<Detail>,
+}
+
+impl Asked {
+    /// Checks a question that is being asked now.
+    pub(crate) fn new(query: &str, options: ResponseOptions) -> Result<Self> {
+        question::check(query)?;
+        let structure = options.schema.map(Structure::new).transpose()?;
+        Ok(Self {
+            grammar: structured::grammar(structure.as_ref(), options.grammar)?,
+            structure,
+            query: query.to_owned(),
+            at: Timestamp::now(),
+            uploaded_files: options.uploaded_files,
+            num_k: options.num_k,
+            max_tokens: options.max_tokens,
+            sampling: options.sampling,
+            stop: options.stop,
+            detail: options.detail,
+        })
+    }
+
+    /// The question as the model gets it, with word of the schema if there is one.
+    pub(super) fn instructed(&self, question: String) -> String {
+        match &self.structure {
+            Some(structure) => structure.instruct(&question),
+            None => question,
+        }
+    }
+}
