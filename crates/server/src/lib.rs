@@ -19,6 +19,7 @@ mod local_only;
 mod options;
 mod query;
 mod routes;
+mod scoped;
 mod server;
 mod shutdown;
 mod state;

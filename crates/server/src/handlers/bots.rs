@@ -1,18 +1,17 @@
 //! Bots: made, built, loaded, shown, deleted.
 
 use axum::Json;
-use axum::extract::State;
 use longtrainer::BotId;
 use longtrainer::BotRecord;
 
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::ids::Ids;
-use crate::state::AppState;
+use crate::scoped::Scoped;
 use crate::types::{BotList, BuildRequest, Built, Done, NoFields, OfBot, PromptRequest};
 
 pub(crate) async fn create(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<OfBot>, ApiError> {
     let bot_id = state.call(|trainer| trainer.initialize_bot_id()).await?;
@@ -21,13 +20,13 @@ pub(crate) async fn create(
     }))
 }
 
-pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<BotList>, ApiError> {
+pub(crate) async fn list(Scoped(state): Scoped) -> Result<Json<BotList>, ApiError> {
     let bots = state.call(|trainer| trainer.list_bots()).await?;
     Ok(Json(BotList { bots }))
 }
 
 pub(crate) async fn show(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
 ) -> Result<Json<BotRecord>, ApiError> {
     state
@@ -37,7 +36,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn build(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(request): JsonBody<BuildRequest>,
 ) -> Result<Json<Built>, ApiError> {
@@ -51,7 +50,7 @@ pub(crate) async fn build(
 }
 
 pub(crate) async fn load(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<Done<OfBot>>, ApiError> {
@@ -64,7 +63,7 @@ pub(crate) async fn load(
 }
 
 pub(crate) async fn set_prompt(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(request): JsonBody<PromptRequest>,
 ) -> Result<Json<Done<OfBot>>, ApiError> {
@@ -79,7 +78,7 @@ pub(crate) async fn set_prompt(
 }
 
 pub(crate) async fn delete(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
 ) -> Result<Json<Done<OfBot>>, ApiError> {
     let id = bot_id.to_string();

@@ -1,7 +1,6 @@
 //! Text chats: made, listed, asked, read, renamed, deleted.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use longtrainer::{Answer, BotId, ChatId, ChatKind, ChatRecord};
@@ -11,7 +10,7 @@ use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::ids::Ids;
 use crate::query::QueryOf;
-use crate::state::AppState;
+use crate::scoped::Scoped;
 use crate::stream::{Form, events, plain_text};
 use crate::types::{
     AnswerBody, ChatsOfBot, Done, Message, Messages, NoFields, OfChat, OrderQuery, Question,
@@ -19,7 +18,7 @@ use crate::types::{
 };
 
 pub(crate) async fn create(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<OfChat>, ApiError> {
@@ -30,7 +29,7 @@ pub(crate) async fn create(
 }
 
 pub(crate) async fn list(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
 ) -> Result<Json<ChatsOfBot>, ApiError> {
     state
@@ -44,7 +43,7 @@ pub(crate) async fn list(
 
 /// Answers a question, whole or in pieces. A client that leaves stops the model, whichever it is.
 pub(crate) async fn ask(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids((bot_id, chat_id)): Ids<(BotId, ChatId)>,
     headers: HeaderMap,
     JsonBody(question): JsonBody<Question>,
@@ -75,7 +74,7 @@ fn whole(answer: Result<Answer, ApiError>) -> Result<Response, ApiError> {
 }
 
 pub(crate) async fn show(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,
     QueryOf(query): QueryOf<OrderQuery>,
 ) -> Result<Json<Messages<Message>>, ApiError> {
@@ -97,7 +96,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn rename(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,
     JsonBody(request): JsonBody<RenameRequest>,
 ) -> Result<Json<ChatRecord>, ApiError> {
@@ -108,7 +107,7 @@ pub(crate) async fn rename(
 }
 
 pub(crate) async fn delete(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,
 ) -> Result<Json<Done<OfChat>>, ApiError> {
     let id = chat_id.to_string();

@@ -1,7 +1,6 @@
 //! A bot's documents: added, listed, removed, searched.
 
 use axum::Json;
-use axum::extract::State;
 use longtrainer::BotId;
 
 use crate::allowed_path::allowed_file;
@@ -9,7 +8,7 @@ use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::ids::Ids;
 use crate::ingestion;
-use crate::state::AppState;
+use crate::scoped::Scoped;
 use crate::types::{
     DocumentList, Done, JobBegun, OfDocument, Passages, PathRequest, SearchRequest,
 };
@@ -17,7 +16,7 @@ use crate::types::{
 /// Adds a file of this machine, as a job. What can be refused at once is: an unknown bot, a file
 /// that may not be read or is none.
 pub(crate) async fn add_path(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(request): JsonBody<PathRequest>,
 ) -> Result<Json<JobBegun>, ApiError> {
@@ -52,7 +51,7 @@ pub(crate) async fn add_query() -> ApiError {
 }
 
 pub(crate) async fn list(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
 ) -> Result<Json<DocumentList>, ApiError> {
     let documents = state
@@ -65,7 +64,7 @@ pub(crate) async fn list(
 }
 
 pub(crate) async fn delete(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids((bot_id, document_id)): Ids<(BotId, u64)>,
 ) -> Result<Json<Done<OfDocument>>, ApiError> {
     let id = bot_id.to_string();
@@ -83,7 +82,7 @@ pub(crate) async fn delete(
 }
 
 pub(crate) async fn search(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(request): JsonBody<SearchRequest>,
 ) -> Result<Json<Passages>, ApiError> {

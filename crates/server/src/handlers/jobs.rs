@@ -1,16 +1,15 @@
 //! Jobs: how far the work in the background has come.
 
 use axum::Json;
-use axum::extract::State;
 use longtrainer::{BotId, JobRecord};
 
 use crate::api_error::ApiError;
 use crate::ids::Ids;
-use crate::state::AppState;
+use crate::scoped::Scoped;
 use crate::types::JobList;
 
 pub(crate) async fn show(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(job_id): Ids<String>,
 ) -> Result<Json<JobRecord>, ApiError> {
     state
@@ -20,7 +19,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn list(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
 ) -> Result<Json<JobList>, ApiError> {
     let jobs = state.call(move |trainer| trainer.jobs(&bot_id)).await?;

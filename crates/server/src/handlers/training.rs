@@ -1,17 +1,16 @@
 //! Training a bot on its chats.
 
 use axum::Json;
-use axum::extract::State;
 use longtrainer::BotId;
 
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::ids::Ids;
-use crate::state::AppState;
+use crate::scoped::Scoped;
 use crate::types::{NoFields, Trained};
 
 pub(crate) async fn train(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<Trained>, ApiError> {

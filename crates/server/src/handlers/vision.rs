@@ -1,7 +1,6 @@
 //! Vision chats: made, asked, read, renamed, deleted.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use longtrainer::{BotId, ChatRecord, VisionChatId};
@@ -11,13 +10,13 @@ use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::ids::Ids;
 use crate::query::QueryOf;
-use crate::state::AppState;
+use crate::scoped::Scoped;
 use crate::stream::{Form, events, plain_text};
 use crate::types::{Done, Messages, NoFields, OfVisionChat, OrderQuery, RenameRequest};
 use crate::vision_types::{VisionAnswerBody, VisionMessage, VisionQuestion};
 
 pub(crate) async fn create(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(NoFields {}): JsonBody<NoFields>,
 ) -> Result<Json<OfVisionChat>, ApiError> {
@@ -31,7 +30,7 @@ pub(crate) async fn create(
 
 /// Answers a question about pictures, whole or in pieces.
 pub(crate) async fn ask(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids((bot_id, chat_id)): Ids<(BotId, VisionChatId)>,
     headers: HeaderMap,
     JsonBody(question): JsonBody<VisionQuestion>,
@@ -53,7 +52,7 @@ pub(crate) async fn ask(
 }
 
 pub(crate) async fn show(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(chat_id): Ids<VisionChatId>,
     QueryOf(query): QueryOf<OrderQuery>,
 ) -> Result<Json<Messages<VisionMessage>>, ApiError> {
@@ -76,7 +75,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn rename(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(chat_id): Ids<VisionChatId>,
     JsonBody(request): JsonBody<RenameRequest>,
 ) -> Result<Json<ChatRecord>, ApiError> {
@@ -87,7 +86,7 @@ pub(crate) async fn rename(
 }
 
 pub(crate) async fn delete(
-    State(state): State<AppState>,
+    Scoped(state): Scoped,
     Ids(chat_id): Ids<VisionChatId>,
 ) -> Result<Json<Done<OfVisionChat>>, ApiError> {
     let id = chat_id.to_string();
