@@ -113,6 +113,16 @@ pub enum Error {
         /// The model chosen now.
         chosen: String,
     },
+    /// A vision model in GGUF files must have one of each part.
+    #[error("{} {}", path.display(), parts_found(part, found))]
+    VisionParts {
+        /// The folder, or the file that was named.
+        path: PathBuf,
+        /// The part.
+        part: &'static str,
+        /// The files that could be it, if there are any.
+        found: String,
+    },
     /// Nobody chose a model, and the registry names no default.
     #[error("no {role} model was chosen, and models.toml names no default for that role")]
     NoDefaultModel {
@@ -267,6 +277,14 @@ pub struct HeldModel {
 }
 
 /// The models that hold memory, as a clause that ends a sentence.
+/// Why a part of a vision model is not clear.
+fn parts_found(part: &str, found: &str) -> String {
+    match found.is_empty() {
+        true => format!("is no {part}, or has none beside it"),
+        false => format!("holds more than one {part}: {found}; keep one, or name the mmproj file"),
+    }
+}
+
 fn told(held: &[HeldModel]) -> String {
     let each = |model: &HeldModel| format!("{:?} ({})", model.name, ByteSize(model.bytes));
     let all: Vec<_> = held.iter().map(each).collect();
@@ -306,6 +324,7 @@ impl Error {
             | Self::InvalidSetting { .. }
             | Self::ModelRole { .. }
             | Self::ModelDoesNotSee { .. }
+            | Self::VisionParts { .. }
             | Self::TooManyPictures { .. }
             | Self::Picture(_)
             | Self::NotSquad { .. }

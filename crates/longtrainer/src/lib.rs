@@ -55,9 +55,9 @@ pub use vision_parts::VisionParts;
 
 pub use longtrainer_images::Error as PictureError;
 pub use longtrainer_inference::{
-    Detail, DeviceChoice, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions, FinishReason,
-    GenerateRequest, Generation, Grammar, Message, Outcome, Picture, PictureHash, Precision,
-    RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION, TextModel,
+    Adapter, Detail, DeviceChoice, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions,
+    FinishReason, GenerateRequest, Generation, Grammar, Message, Outcome, Picture, PictureHash,
+    Precision, RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION, TextModel,
     TextModelInfo, TextStream, TokenChoice, TokenLogprob, Usage,
 };
 pub use longtrainer_models as models;

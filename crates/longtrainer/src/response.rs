@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use async_channel::Receiver;
 use futures_core::Stream;
 use longtrainer_inference::{
-    Detail, FinishReason, GenerateRequest, Grammar, Picture, Sampling, Usage,
+    Adapter, Detail, FinishReason, GenerateRequest, Grammar, Picture, Sampling, Usage,
 };
 use longtrainer_store::{BotRecord, BotSettings, Order, UploadedFile};
 use serde_json::Value;
@@ -59,6 +59,8 @@ pub struct ResponseOptions {
     pub schema: Option<Value>,
     /// The shape that the answer must have, where that is not a schema.
     pub grammar: Option<Grammar>,
+    /// Changes the model's weights for this answer; others are answered beside it without.
+    pub adapter: Option<Adapter>,
     /// How closely the pictures of a vision chat are looked at; `None` is what suits the device.
     pub detail: Option<Detail>,
 }
@@ -250,6 +252,7 @@ impl Inner {
             sampling: sampling.clone(),
             stop: asked.stop.clone(),
             grammar: asked.grammar.clone(),
+            adapter: asked.adapter.clone(),
             ..GenerateRequest::new(fitted.messages, max_tokens)
         })?;
         Ok(Queued {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use longtrainer::{
-    Answer, BotId, FinishReason, HistoryUse, LongTrainer, MissingPicture, ResponseOptions,
+    Adapter, Answer, BotId, FinishReason, HistoryUse, LongTrainer, MissingPicture, ResponseOptions,
     ResponseStream, RetrievalUse, RetrievedDocument,
 };
 use serde::Serialize;
@@ -60,6 +60,18 @@ pub(crate) struct AnswerFlags {
     /// End the answer before this text; may be given more than once
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    /// Answer with this LoRA adapter over the model: a GGUF file, or a folder or safetensors file of
+    /// PEFT
+    #[arg(long, value_name = "PATH")]
+    adapter: Option<PathBuf>,
+    /// How much of the adapter is applied
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        default_value_t = 1.0,
+        requires = "adapter"
+    )]
+    adapter_scale: f32,
     #[command(flatten)]
     sampling: SamplingFlags,
 }
@@ -74,6 +86,15 @@ impl AnswerFlags {
             stop: self.stop.clone(),
             ..ResponseOptions::default()
         }
+    }
+
+    /// The adapter, read once for all answers: they share its memory.
+    pub(crate) fn load_adapter(&self) -> longtrainer::Result<Option<Adapter>> {
+        let Some(path) = &self.adapter else {
+            return Ok(None);
+        };
+        let adapter = Adapter::load(&path.display().to_string(), path)?;
+        Ok(Some(adapter.with_scale(self.adapter_scale)?))
     }
 }
 
@@ -146,6 +167,7 @@ fn start(
     let options = ResponseOptions {
         schema,
         detail: flags.detail.to_detail(),
+        adapter: flags.answer.load_adapter()?,
         ..flags.answer.to_options(trainer)
     };
     if let Some(chat_id) = &flags.chat {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 use longtrainer::models::Role;
-use longtrainer::{BotId, BotRecord, LongTrainer, ResponseOptions};
+use longtrainer::{Adapter, BotId, BotRecord, LongTrainer, ResponseOptions};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
@@ -44,6 +44,7 @@ pub(crate) fn run(flags: ChatFlags, mut session: Session) -> anyhow::Result<()> 
     if let Some(chat_id) = &flags.chat {
         check_chat(&trainer, &flags.bot, chat_id)?;
     }
+    let adapter = flags.answer.load_adapter()?;
     load(&trainer, &flags.bot, &bot, vision, &session)?;
     let chat_id = match &flags.chat {
         Some(chat_id) => chat_id.clone(),
@@ -53,6 +54,7 @@ pub(crate) fn run(flags: ChatFlags, mut session: Session) -> anyhow::Result<()> 
         interrupts: Interrupts::listen()?,
         trainer,
         chat_id,
+        adapter,
         flags,
         images: Vec::new(),
         first_error: None,
@@ -100,6 +102,7 @@ struct Conversation {
     interrupts: Interrupts,
     chat_id: AnyChatId,
     flags: ChatFlags,
+    adapter: Option<Adapter>,
     /// Pictures for the next question.
     images: Vec<String>,
     /// The first question that failed: what a script's exit code tells.
@@ -158,6 +161,7 @@ impl Conversation {
     fn answer(&mut self, question: &str, session: &mut Session) -> anyhow::Result<()> {
         let options = ResponseOptions {
             detail: self.flags.detail.to_detail(),
+            adapter: self.adapter.clone(),
             ..self.flags.answer.to_options(&self.trainer)
         };
         // They go with this question, whatever comes of it.

@@ -81,8 +81,13 @@ impl Adapter {
             peft::read(&path.join(peft::TENSORS))?
         } else if is_gguf(path)? {
             gguf::read(path)?
-        } else {
+        } else if path.extension().is_some_and(|end| end == "safetensors") {
             peft::read(path)?
+        } else {
+            return Err(Error::BadModel {
+                path: path.to_owned(),
+                problem: "it is neither a GGUF nor a safetensors file".to_owned(),
+            });
         };
         Ok(Self {
             inner: Arc::new(Inner {

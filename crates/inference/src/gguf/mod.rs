@@ -4,6 +4,7 @@
 //! tensor or the key, and because a hostile header must not reach arithmetic that trusts it.
 
 mod check;
+mod kind;
 
 use std::fs::File;
 use std::io::{BufReader, Seek};
@@ -14,6 +15,8 @@ use longtrainer_kernels::MappedFile;
 
 use crate::model_file::{ModelFile, StoredTensor, TensorData};
 use crate::{Error, Result};
+
+pub use kind::GgufKind;
 
 /// What opens as a GGUF file; nothing but the name says that it is one.
 pub(crate) type GgufFile = ModelFile;

@@ -1,7 +1,7 @@
 //! A question with its options, checked as far as that goes without a store or a model.
 
 use jiff::Timestamp;
-use longtrainer_inference::{Detail, Grammar, Sampling};
+use longtrainer_inference::{Adapter, Detail, Grammar, Sampling};
 use longtrainer_store::UploadedFile;
 
 use super::ResponseOptions;
@@ -20,6 +20,7 @@ pub(crate) struct Asked {
     pub(super) stop: Vec<String>,
     pub(super) structure: Option<Structure>,
     pub(super) grammar: Option<Grammar>,
+    pub(super) adapter: Option<Adapter>,
     pub(super) detail: Option<Detail>,
 }
 
@@ -38,6 +39,7 @@ impl Asked {
             max_tokens: options.max_tokens,
             sampling: options.sampling,
             stop: options.stop,
+            adapter: options.adapter,
             detail: options.detail,
         })
     }
