@@ -43,6 +43,11 @@ Small circles and rectangles, of ten to fifteen pixels, it takes for each other 
 pictures are shrunk to 64 x 64 first. Asked to describe a picture it names the shape. It was made for
 this data set alone and is a demonstration, not a model to rely on.
 
+It was taught single questions. In a chat about one picture, four questions each about 120 test
+pictures, it answered the first to the fourth right in 99, 100, 96 and 90 % of them; asked the same
+thing twice it may contradict itself, and with a second picture in the chat it often speaks of the
+first.
+
 ## Measured
 
 With the 16-bit values of the files, the text model's weights dequantised and products in f32, the
