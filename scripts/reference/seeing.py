@@ -48,7 +48,7 @@ SIZES = {
 TILES = {"low": 1, "auto": 2, "high": 4}
 NEW_TOKENS, TOP = 32, 20
 # The largest difference of a log probability; reference and ours in f32, keys and values of ours in f16.
-TOLERANCE = {"f32": 0.02, "bf16": 0.3, "int8": 0.6}
+TOLERANCE = {"f32": 0.1, "bf16": 0.3, "int8": 0.6}
 
 
 def question(text, *pictures):
@@ -110,6 +110,8 @@ def write_model(size, folder):
     )
     torch.manual_seed(5)
     model = Idefics3ForConditionalGeneration(config).eval().to(torch.float32)
+    with torch.no_grad():
+        model.lm_head.weight[end] = 0  # An answer that ends at once compares nothing.
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return model, processor
@@ -165,6 +167,9 @@ class Worker:
 
 def compare(chat, expected, found, tolerance):
     """A line of the table, and whether all is as it must be."""
+    if not found["top"]:
+        print(f"| {chat[0]} | | no token | |")
+        return False
     first = {token: logprob for token, logprob in found["top"][0]}
     difference = max(abs(float(expected["first"][token]) - logprob) for token, logprob in first.items())
     ours, theirs = found["tokens"], expected["tokens"]
