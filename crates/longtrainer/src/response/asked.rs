@@ -21,6 +21,8 @@ pub(crate) struct Asked {
     pub(super) structure: Option<Structure>,
     pub(super) grammar: Option<Grammar>,
     pub(super) detail: Option<Detail>,
+    pub(super) instructions: Option<String>,
+    pub(super) top_logprobs: Option<usize>,
 }
 
 impl Asked {
@@ -39,7 +41,18 @@ impl Asked {
             sampling: options.sampling,
             stop: options.stop,
             detail: options.detail,
+            instructions: options.instructions,
+            top_logprobs: options.top_logprobs,
         })
+    }
+
+    /// The bot's instructions with those of the caller.
+    pub(super) fn with_instructions(&self, system: String) -> String {
+        match &self.instructions {
+            Some(instructions) if system.is_empty() => instructions.clone(),
+            Some(instructions) => format!("{system}\n\n{instructions}"),
+            None => system,
+        }
     }
 
     /// The question as the model gets it, with word of the schema if there is one.
