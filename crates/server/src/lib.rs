@@ -16,6 +16,7 @@ mod handlers;
 mod ids;
 mod ingestion;
 mod local_only;
+mod openai;
 mod options;
 mod query;
 mod routes;
