@@ -63,8 +63,9 @@ pub use longtrainer_inference::Error as InferenceError;
 pub use longtrainer_inference::{
     Detail, DeviceChoice, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions, FinishReason,
     GenerateRequest, Generation, Grammar, Message, Outcome, Picture, PictureHash, Precision,
-    RawText, RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION, Tagged, TextModel,
-    TextModelInfo, TextStream, TokenChoice, TokenLogprob, TokenizedText, Tool, ToolCall, Usage,
+    RawText, RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION, Tagged,
+    TextModel, TextModelInfo, TextStream, TokenChoice, TokenLogprob, TokenizedText, Tool, ToolCall,
+    Usage,
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::Error as StoreError;

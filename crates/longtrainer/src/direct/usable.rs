@@ -73,7 +73,9 @@ impl Inner {
         match known {
             Some(model) => model.since = model.since.or(since),
             None => usable.push(UsableModel {
-                is_default: self.default_name(role).is_some_and(|default| default == name),
+                is_default: self
+                    .default_name(role)
+                    .is_some_and(|default| default == name),
                 name,
                 role,
                 since,

@@ -78,7 +78,8 @@ impl Embedder for WordEmbedder {
             });
         }
         *self.embedded.lock().unwrap() += texts.len();
-        let within = |text: &Vec<u32>| vector_of(text[1..text.len() - 1].iter().map(|one| *one as usize));
+        let within =
+            |text: &Vec<u32>| vector_of(text[1..text.len() - 1].iter().map(|one| *one as usize));
         Ok(texts.iter().map(within).collect())
     }
 

@@ -69,7 +69,8 @@ fn read<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, OpenAiErr
         match named.and_then(|rest| rest.split('`').next()) {
             Some(field) => {
                 let param = place(&path, field);
-                let message = format!("{param}: this server does not know or honour this field here");
+                let message =
+                    format!("{param}: this server does not know or honour this field here");
                 OpenAiError::field(param, message).coded("unknown_parameter")
             }
             None if path == "." => OpenAiError::new(axum::http::StatusCode::BAD_REQUEST, told),

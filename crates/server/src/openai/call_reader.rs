@@ -206,12 +206,19 @@ mod tests {
 
     #[test]
     fn calls_are_read_from_pieces_of_any_size() {
-        let call = |n| format!("<tool_call>\n{{\"name\": \"f\", \"arguments\": {{\"a\": [{n}, \"}}\\\"{{\"]}}}}\n</tool_call>");
+        let call = |n| {
+            format!(
+                "<tool_call>\n{{\"name\": \"f\", \"arguments\": {{\"a\": [{n}, \"}}\\\"{{\"]}}}}\n</tool_call>"
+            )
+        };
         let text = format!("Let me <see>.\n{}\n{}", call(1), call(2));
         for size in 1..40 {
             let (said, calls) = read(&text, false, size);
             assert_eq!(said, "Let me <see>.\n");
-            assert_eq!(calls, ["f {\"a\": [1, \"}\\\"{\"]}", "f {\"a\": [2, \"}\\\"{\"]}"]);
+            assert_eq!(
+                calls,
+                ["f {\"a\": [1, \"}\\\"{\"]}", "f {\"a\": [2, \"}\\\"{\"]}"]
+            );
         }
     }
 
@@ -219,13 +226,22 @@ mod tests {
     fn a_call_that_must_be_has_no_marks() {
         for size in 1..40 {
             let (said, calls) = read("{\"name\": \"g-1\", \"arguments\": {}}", true, size);
-            assert_eq!((said.as_str(), calls.as_slice()), ("", ["g-1 {}".to_owned()].as_slice()));
+            assert_eq!(
+                (said.as_str(), calls.as_slice()),
+                ("", ["g-1 {}".to_owned()].as_slice())
+            );
         }
     }
 
     #[test]
     fn text_that_only_begins_like_a_call_is_text() {
-        for text in ["a <tool", "<", "<tool_cal>", "no call at all ", "<tool_<tool_"] {
+        for text in [
+            "a <tool",
+            "<",
+            "<tool_cal>",
+            "no call at all ",
+            "<tool_<tool_",
+        ] {
             for size in 1..8 {
                 assert_eq!(read(text, false, size), (text.to_owned(), Vec::new()));
             }

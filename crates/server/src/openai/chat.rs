@@ -3,8 +3,8 @@
 use axum::response::Response;
 
 use super::body::OpenAiBody;
-use super::chat_request::{self, ChatRequest};
 use super::chat_reply;
+use super::chat_request::{self, ChatRequest};
 use super::chat_stream;
 use super::error::OpenAiError;
 use super::generation::Generation;

@@ -21,7 +21,8 @@ pub(super) struct ChatMessage {
     tool_calls: Option<Vec<SentCall>>,
     tool_call_id: Option<String>,
     /// Of answers that were got from elsewhere; there is nothing in it that a model could read.
-    annotations: Option<[Value; 0]>,
+    #[serde(rename = "annotations")]
+    _annotations: Option<[Value; 0]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -145,7 +146,10 @@ impl ChatMessage {
             (None, true) => return wrong("tool_call_id", "missing"),
             (Some(_), false) => return wrong("tool_call_id", "only messages of tools have one"),
             (Some(id), true) if !called.contains(id) => {
-                return wrong("tool_call_id", "no message before it makes a call of this id");
+                return wrong(
+                    "tool_call_id",
+                    "no message before it makes a call of this id",
+                );
             }
             _ => {}
         }

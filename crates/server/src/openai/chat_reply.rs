@@ -51,8 +51,7 @@ pub(super) async fn whole(
                     true => Value::Null,
                     false => text.into(),
                 };
-                let mut message =
-                    json!({"role": "assistant", "content": content, "refusal": null});
+                let mut message = json!({"role": "assistant", "content": content, "refusal": null});
                 if !calls.is_empty() {
                     message["tool_calls"] = calls.iter().map(SaidCall::to_json).collect();
                 }

@@ -126,14 +126,17 @@ pub(super) async fn whole(mut texts: Texts) -> Result<Response, OpenAiError> {
 /// The answers as events, the first prompt's first.
 pub(super) fn stream(texts: Texts, with_usage: bool) -> Response {
     let state = (texts, with_usage, VecDeque::new(), false);
-    let events = unfold(state, async |(mut texts, with_usage, mut ready, mut ended)| {
-        if ready.is_empty() && !ended {
-            ended = !advance(&mut texts, with_usage, &mut ready).await;
-        }
-        let data: String = ready.pop_front()?;
-        let event = Ok::<_, Infallible>(Event::default().data(data));
-        Some((event, (texts, with_usage, ready, ended)))
-    });
+    let events = unfold(
+        state,
+        async |(mut texts, with_usage, mut ready, mut ended)| {
+            if ready.is_empty() && !ended {
+                ended = !advance(&mut texts, with_usage, &mut ready).await;
+            }
+            let data: String = ready.pop_front()?;
+            let event = Ok::<_, Infallible>(Event::default().data(data));
+            Some((event, (texts, with_usage, ready, ended)))
+        },
+    );
     Sse::new(events)
         .keep_alive(KeepAlive::default())
         .into_response()

@@ -139,8 +139,9 @@ fn check_dimensions(embedded: &Embedded, asked: Option<usize>) -> Result<(), Ope
     let dimension = embedded.vectors.first().map(Vec::len);
     match (asked, dimension) {
         (Some(asked), Some(dimension)) if asked != dimension => {
-            let message =
-                format!("dimensions: this model's vectors have {dimension}, and cannot have {asked}");
+            let message = format!(
+                "dimensions: this model's vectors have {dimension}, and cannot have {asked}"
+            );
             Err(OpenAiError::unsupported("dimensions", message))
         }
         _ => Ok(()),

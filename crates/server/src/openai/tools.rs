@@ -192,7 +192,10 @@ fn move_references(schema: &mut Value, place: &str) {
 
 fn checked(sent: Vec<SentTool>) -> Result<Vec<Tool>, OpenAiError> {
     if sent.len() > MOST {
-        let message = format!("tools: {} of them, but at most {MOST} are taken", sent.len());
+        let message = format!(
+            "tools: {} of them, but at most {MOST} are taken",
+            sent.len()
+        );
         return Err(OpenAiError::field("tools", message));
     }
     let mut tools: Vec<Tool> = Vec::with_capacity(sent.len());

@@ -26,12 +26,10 @@ pub(super) fn of_response(usage: &Usage) -> Value {
 
 /// The sum of several answers' costs, as far as it is told.
 pub(super) fn sum(usages: impl IntoIterator<Item = Usage>) -> Usage {
-    usages
-        .into_iter()
-        .fold(Usage::default(), |sum, one| Usage {
-            prompt_tokens: sum.prompt_tokens + one.prompt_tokens,
-            cached_tokens: sum.cached_tokens + one.cached_tokens,
-            completion_tokens: sum.completion_tokens + one.completion_tokens,
-            ..sum
-        })
+    usages.into_iter().fold(Usage::default(), |sum, one| Usage {
+        prompt_tokens: sum.prompt_tokens + one.prompt_tokens,
+        cached_tokens: sum.cached_tokens + one.cached_tokens,
+        completion_tokens: sum.completion_tokens + one.completion_tokens,
+        ..sum
+    })
 }

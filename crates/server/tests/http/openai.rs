@@ -66,7 +66,9 @@ fn data(body: &str) -> Vec<&str> {
 
 /// The text of a chat's chunks.
 fn said(chunks: &[Value]) -> String {
-    let deltas = chunks.iter().flat_map(|chunk| chunk["choices"].as_array().unwrap());
+    let deltas = chunks
+        .iter()
+        .flat_map(|chunk| chunk["choices"].as_array().unwrap());
     deltas
         .filter_map(|choice| choice["delta"]["content"].as_str())
         .collect()

@@ -77,7 +77,10 @@ pub(super) fn messages(
     match input {
         Content::Text(text) => messages.push(Message::new(Role::User, text)),
         Content::Parts(items) if items.is_empty() => {
-            return Err(OpenAiError::field("input", "input: there must be a message"));
+            return Err(OpenAiError::field(
+                "input",
+                "input: there must be a message",
+            ));
         }
         Content::Parts(items) => {
             for (number, item) in items.into_iter().enumerate() {
@@ -91,7 +94,7 @@ pub(super) fn messages(
 
 impl Item {
     fn read(self, param: &str, pictures: &mut Pictures) -> Result<Message, OpenAiError> {
-        let Some(ItemKind::Message) | None = self.kind;
+        let (Some(ItemKind::Message) | None) = self.kind;
         let role = match self.role {
             ItemRole::System | ItemRole::Developer => Role::System,
             ItemRole::User => Role::User,

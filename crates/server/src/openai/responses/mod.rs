@@ -20,7 +20,8 @@ pub(super) async fn create(
     body: OpenAiBody<ResponseRequest>,
 ) -> Result<Response, OpenAiError> {
     let (stream, reply, asked) = request::check(body)?;
-    let generation = Generation::begin(&state, move |trainer| asked.read()?.begin(trainer, None)).await?;
+    let generation =
+        Generation::begin(&state, move |trainer| asked.read()?.begin(trainer, None)).await?;
     let reply = Reply::grounded(reply, generation.grounds());
     match stream {
         true => Ok(events::stream(reply, generation)),

@@ -75,14 +75,12 @@ pub(super) struct Asked {
 
 /// Checks everything but the messages: whether a stream is wanted, and what the response says of its
 /// request.
-pub(super) fn check(
-    body: OpenAiBody<ResponseRequest>,
-) -> Result<(bool, Told, Asked), OpenAiError> {
+pub(super) fn check(body: OpenAiBody<ResponseRequest>) -> Result<(bool, Told, Asked), OpenAiError> {
     let OpenAiBody { fields, sampling } = body;
     fields.refuse_what_is_not_here()?;
     with_usage(fields.stream_options.as_ref(), fields.stream)?;
     let format = fields.text.and_then(|text| {
-        let Some(Medium::Medium) | None = text.verbosity;
+        let (Some(Medium::Medium) | None) = text.verbosity;
         text.format
     });
     let (shape, format) = format.map_or((None, json!({"type": "text"})), TextFormat::shape);
@@ -110,7 +108,10 @@ pub(super) fn check(
 impl ResponseRequest {
     fn refuse_what_is_not_here(&self) -> Result<(), OpenAiError> {
         let refuse = |field: &str, problem: &str| {
-            Err(OpenAiError::unsupported(field, format!("{field}: {problem}")))
+            Err(OpenAiError::unsupported(
+                field,
+                format!("{field}: {problem}"),
+            ))
         };
         if self.previous_response_id.is_some() {
             let problem = "this server stores no responses; send the conversation as the input";

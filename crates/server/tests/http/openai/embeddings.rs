@@ -6,19 +6,40 @@ const PATH: &str = "/v1/embeddings";
 
 fn floats(entry: &Value) -> Vec<f32> {
     let list = entry["embedding"].as_array().unwrap();
-    list.iter().map(|one| one.as_f64().unwrap() as f32).collect()
+    list.iter()
+        .map(|one| one.as_f64().unwrap() as f32)
+        .collect()
 }
 
 #[test]
 fn texts_become_vectors_in_their_order() {
     let server = TestServer::start();
-    let body = server.post(PATH, &json!({"model": "words", "input": ["one two", "three"]})).ok();
-    assert_eq!((&body["object"], &body["model"]), (&json!("list"), &json!("words")));
-    assert_eq!(body["usage"], json!({"prompt_tokens": 7, "total_tokens": 7}));
+    let body = server
+        .post(
+            PATH,
+            &json!({"model": "words", "input": ["one two", "three"]}),
+        )
+        .ok();
+    assert_eq!(
+        (&body["object"], &body["model"]),
+        (&json!("list"), &json!("words"))
+    );
+    assert_eq!(
+        body["usage"],
+        json!({"prompt_tokens": 7, "total_tokens": 7})
+    );
     let data = body["data"].as_array().unwrap();
     assert_eq!(data.len(), 2);
-    assert_eq!((&data[1]["index"], &data[1]["object"]), (&json!(1), &json!("embedding")));
-    let alone = server.post(PATH, &json!({"model": "words", "input": "three", "user": "me"})).ok();
+    assert_eq!(
+        (&data[1]["index"], &data[1]["object"]),
+        (&json!(1), &json!("embedding"))
+    );
+    let alone = server
+        .post(
+            PATH,
+            &json!({"model": "words", "input": "three", "user": "me"}),
+        )
+        .ok();
     assert_eq!(alone["data"][0]["embedding"], data[1]["embedding"]);
     assert_ne!(data[0]["embedding"], data[1]["embedding"]);
     let length: f32 = floats(&data[0]).iter().map(|one| one * one).sum();
@@ -61,9 +82,18 @@ fn tokens_are_taken_only_as_the_models_own() {
     let answer = server.post(PATH, &body).ok();
     assert_eq!(answer["usage"]["prompt_tokens"], 7);
     // What the tokenizer of another model makes.
-    let error = refused(server.post(PATH, &json!({"model": "words", "input": [9906, 1917]})), 400);
+    let error = refused(
+        server.post(PATH, &json!({"model": "words", "input": [9906, 1917]})),
+        400,
+    );
     assert_eq!(error["param"], "input");
-    assert!(error["message"].as_str().unwrap().contains("check_embedding_ctx_length=False"), "{error}");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("check_embedding_ctx_length=False"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -74,16 +104,28 @@ fn what_cannot_be_embedded_is_refused() {
         ("input", json!({"model": "words", "input": []})),
         ("input", json!({"model": "words", "input": ["a", ""]})),
         ("input", json!({"model": "words", "input": {"a": 1}})),
-        ("dimensions", json!({"model": "words", "input": "a", "dimensions": 3})),
-        ("encoding_format", json!({"model": "words", "input": "a", "encoding_format": "hex"})),
+        (
+            "dimensions",
+            json!({"model": "words", "input": "a", "dimensions": 3}),
+        ),
+        (
+            "encoding_format",
+            json!({"model": "words", "input": "a", "encoding_format": "hex"}),
+        ),
         ("model", json!({"model": "scripted", "input": "a"})),
-        ("temperature", json!({"model": "words", "input": "a", "temperature": 1})),
+        (
+            "temperature",
+            json!({"model": "words", "input": "a", "temperature": 1}),
+        ),
         ("input", json!({"model": "words", "input": vec!["a"; 2049]})),
     ] {
         let error = refused(server.post(PATH, &body), 400);
         assert_eq!(error["param"], param, "{error}");
     }
-    refused(server.post(PATH, &json!({"model": "none", "input": "a"})), 404);
+    refused(
+        server.post(PATH, &json!({"model": "none", "input": "a"})),
+        404,
+    );
 }
 
 #[test]

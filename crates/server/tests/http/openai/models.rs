@@ -23,7 +23,12 @@ fn models_and_bots_are_listed_and_shown() {
     for id in ["scripted", &bot] {
         assert_eq!(server.get(&format!("/v1/models/{id}")).ok()["id"], *id);
     }
-    for id in ["nothing", "a/b", "bot-x", "bot-00000000-0000-4000-8000-000000000000"] {
+    for id in [
+        "nothing",
+        "a/b",
+        "bot-x",
+        "bot-00000000-0000-4000-8000-000000000000",
+    ] {
         let error = refused(server.get(&format!("/v1/models/{id}")), 404);
         assert_eq!(error["code"], "model_not_found");
     }
