@@ -51,7 +51,10 @@ fn a_bot_answers_from_its_documents_with_sources() {
 
     let chunks = chunks(&server.post(CHAT, &with(body, json!({"stream": true}))));
     let (last, others) = chunks.split_last().unwrap();
-    assert_eq!(last["sources"][0]["content"], answer["sources"][0]["content"]);
+    assert_eq!(
+        last["sources"][0]["content"],
+        answer["sources"][0]["content"]
+    );
     assert_eq!(last["history"], answer["history"]);
     assert!(others.iter().all(|chunk| chunk.get("sources").is_none()));
     // Nothing was stored.
