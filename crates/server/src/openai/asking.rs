@@ -1,8 +1,8 @@
 //! Asks whatever a request names as its model: one of the registry, or a bot.
 
 use longtrainer::{
-    BotChat, BotId, Detail, DirectAnswer, Grammar, LongTrainer, Message, ModelRequest, Prompt,
-    ResponseOptions,
+    BotChat, BotId, Detail, DirectAnswer, Error, Grammar, InferenceError, LongTrainer, Message,
+    ModelRequest, Prompt, ResponseOptions,
 };
 
 use super::error::OpenAiError;
@@ -88,7 +88,14 @@ impl Ask {
             detail: self.detail,
             ..ModelRequest::new(Prompt::Chat(self.messages))
         };
-        Ok(trainer.ask_model(&self.model, request)?)
+        let asked = trainer.ask_model(&self.model, request);
+        asked.map_err(
+            |error| match (is_about_grammar(&error), tools, &self.shape) {
+                (true, Some(_), _) => OpenAiError::from(error).about("tools"),
+                (true, None, Some(shape)) => OpenAiError::from(error).about(shape.param),
+                _ => error.into(),
+            },
+        )
     }
 
     fn grammar(&self, tools: Option<&Tools>) -> Result<Option<Grammar>, OpenAiError> {
@@ -103,4 +110,8 @@ impl Ask {
             (None, None) => Ok(None),
         }
     }
+}
+
+fn is_about_grammar(error: &Error) -> bool {
+    matches!(error, Error::Inference(InferenceError::Grammar { .. }))
 }

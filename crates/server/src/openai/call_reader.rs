@@ -94,7 +94,8 @@ impl CallReader {
     pub(super) fn finish(&mut self) -> Option<Piece> {
         let rest = std::mem::take(&mut self.held);
         let is_text = matches!(self.place, Place::Text) && !rest.is_empty();
-        (is_text && !(self.has_called() && rest.trim().is_empty())).then(|| Piece::Text(rest))
+        let is_between = self.has_called() && rest.trim().is_empty();
+        (is_text && !is_between).then_some(Piece::Text(rest))
     }
 
     /// Goes on by one part; false where more text is needed.

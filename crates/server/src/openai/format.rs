@@ -43,6 +43,8 @@ pub(super) struct NamedSchema {
 pub(super) struct Shape {
     /// The schema; of `json_object` any object.
     pub(super) schema: Value,
+    /// The field that asks for it.
+    pub(super) param: &'static str,
     /// What the schema is called and is for, if it has a name.
     title: Option<String>,
 }
@@ -51,12 +53,12 @@ impl ResponseFormat {
     pub(super) fn shape(self) -> Option<Shape> {
         match self {
             Self::Text {} => None,
-            Self::JsonObject {} => Some(Shape::any_object()),
-            Self::JsonSchema { json_schema } => Some(Shape::named(
-                &json_schema.name,
-                json_schema.description,
-                json_schema.schema,
-            )),
+            Self::JsonObject {} => Some(Shape::any_object("response_format")),
+            Self::JsonSchema { json_schema: named } => Some(Shape {
+                schema: named.schema,
+                param: "response_format",
+                title: Some(title(&named.name, named.description)),
+            }),
         }
     }
 }
@@ -66,7 +68,10 @@ impl TextFormat {
     pub(super) fn shape(self) -> (Option<Shape>, Value) {
         match self {
             Self::Text {} => (None, json!({"type": "text"})),
-            Self::JsonObject {} => (Some(Shape::any_object()), json!({"type": "json_object"})),
+            Self::JsonObject {} => (
+                Some(Shape::any_object("text.format")),
+                json!({"type": "json_object"}),
+            ),
             Self::JsonSchema {
                 name,
                 description,
@@ -75,28 +80,23 @@ impl TextFormat {
             } => {
                 let told = json!({"type": "json_schema", "name": name, "description": description,
                     "schema": schema, "strict": strict.unwrap_or(true)});
-                (Some(Shape::named(&name, description, schema)), told)
+                let shape = Shape {
+                    schema,
+                    param: "text.format",
+                    title: Some(title(&name, description)),
+                };
+                (Some(shape), told)
             }
         }
     }
 }
 
 impl Shape {
-    fn any_object() -> Self {
+    fn any_object(param: &'static str) -> Self {
         Self {
             schema: json!({"type": "object"}),
+            param,
             title: None,
-        }
-    }
-
-    fn named(name: &str, description: Option<String>, schema: Value) -> Self {
-        let title = match description {
-            Some(description) => format!("{name} ({description})"),
-            None => name.to_owned(),
-        };
-        Self {
-            schema,
-            title: Some(title),
         }
     }
 
@@ -120,5 +120,13 @@ impl Shape {
                 None => "\n\nAnswer with a JSON object and nothing else.".to_owned(),
             };
         }
+    }
+}
+
+/// What a model is told of a schema.
+fn title(name: &str, description: Option<String>) -> String {
+    match description {
+        Some(description) => format!("{name} ({description})"),
+        None => name.to_owned(),
     }
 }

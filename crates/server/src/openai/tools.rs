@@ -5,7 +5,7 @@
 //! text that may go over into calls between `<tool_call>` and `</tool_call>`, the form that the prompt
 //! tells of.
 
-use longtrainer::{Grammar, Message, Role, Tagged, Tool};
+use longtrainer::{Grammar, Message, Tagged, Tool};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -120,12 +120,10 @@ impl Tools {
         }))
     }
 
-    /// Has the model told of them, with the system's message if there is one.
-    pub(super) fn tell(&self, messages: &mut Vec<Message>) {
-        match messages.first_mut() {
-            Some(first) if first.role == Role::System => first.tools = self.tools.clone(),
-            Some(first) => first.tools.clone_from(&self.tools),
-            None => {}
+    /// Has the model told of them.
+    pub(super) fn tell(&self, messages: &mut [Message]) {
+        if let Some(first) = messages.first_mut() {
+            first.tools.clone_from(&self.tools);
         }
     }
 
