@@ -53,10 +53,10 @@ pub use error::{Error, Result};
 pub use gguf::GgufKind;
 pub use grammar::{JsonProblem, validate_json};
 pub use longtrainer_images::{Detail, Picture, PictureHash};
-pub use message::{Message, Role};
-pub use request::{GenerateRequest, Grammar};
+pub use message::{Message, Role, Tool, ToolCall};
+pub use request::{GenerateRequest, Grammar, RawText, Tagged};
 pub use sampling::{Dry, Sampling};
-pub use seam::{Embedder, EmbedderInfo, TextModel, TextModelInfo};
+pub use seam::{Embedder, EmbedderInfo, TextModel, TextModelInfo, TokenizedText};
 pub use stream::{
     FinishReason, Generation, StreamItem, TextStream, TokenChoice, TokenLogprob, Usage,
 };

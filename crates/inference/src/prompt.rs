@@ -6,8 +6,8 @@ mod pictures;
 use crate::hub_folder::chat_template;
 use crate::model_file::ModelFile;
 use crate::template::{CHATML_TOKENS, ChatTemplate, Pictures};
-use crate::tokenizer::GgufTokenizer;
-use crate::{Error, Message, Result};
+use crate::tokenizer::{ControlTokens, GgufTokenizer};
+use crate::{Error, Message, RawText, Result};
 
 use pictures::Delimiters;
 #[allow(unused_imports, reason = "a vision model builds its prompts with it")]
@@ -78,6 +78,37 @@ impl PromptBuilder {
             });
         }
         Ok(tokens)
+    }
+
+    /// Tokens of a text that goes to the model as it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for tokens that are not in the vocabulary, and for no token at all.
+    pub(crate) fn raw_tokens(&self, text: &RawText) -> Result<Vec<u32>> {
+        let tokens = match text {
+            RawText::Text(text) => {
+                let tokens = self.tokenizer.encode(text, ControlTokens::Read)?;
+                self.with_leading_token(tokens)
+            }
+            RawText::Tokens(tokens) => tokens.clone(),
+        };
+        let unknown = |token: &&u32| **token as usize >= self.tokenizer.len();
+        let invalid = |value: String, expected| Error::InvalidRequest {
+            field: "prompt",
+            value,
+            expected,
+        };
+        if let Some(token) = tokens.iter().find(unknown) {
+            return Err(invalid(
+                format!("with token {token}"),
+                "tokens of the vocabulary",
+            ));
+        }
+        match tokens.is_empty() {
+            true => Err(invalid("empty".to_owned(), "some text")),
+            false => Ok(tokens),
+        }
     }
 
     /// Many templates write the beginning-of-text token themselves; it is never doubled.

@@ -10,6 +10,9 @@ use crate::{Adapter, Message, Sampling};
 pub struct GenerateRequest {
     /// The chat so far; the answer is the assistant's next message.
     pub messages: Vec<Message>,
+    /// Text to go on with, as it stands and without a template, instead of `messages`, which are then
+    /// left out.
+    pub text: Option<RawText>,
     /// How closely the pictures of the messages are looked at; `None` is what suits the device.
     pub detail: Option<Detail>,
     /// What changes the model for this request.
@@ -30,10 +33,19 @@ pub struct GenerateRequest {
 }
 
 impl GenerateRequest {
+    /// A greedy continuation of a text by at most `max_tokens` tokens.
+    pub fn of_text(text: RawText, max_tokens: usize) -> Self {
+        Self {
+            text: Some(text),
+            ..Self::new(Vec::new(), max_tokens)
+        }
+    }
+
     /// A greedy answer of at most `max_tokens` tokens.
     pub fn new(messages: Vec<Message>, max_tokens: usize) -> Self {
         Self {
             messages,
+            text: None,
             detail: None,
             adapter: None,
             sampling: Sampling::default(),
@@ -59,4 +71,28 @@ pub enum Grammar {
     Choice(Vec<String>),
     /// A context-free grammar in the syntax of Lark, with the terminals and the start rule `start`.
     Lark(String),
+    /// Any text, behind which one JSON value or more may stand, each between two marks.
+    Tagged(Tagged),
+}
+
+/// Text that may go over into values: how a model says something and then calls functions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tagged {
+    /// Stands before a value. Once it is there, a value must follow.
+    pub open: String,
+    /// Stands behind a value.
+    pub close: String,
+    /// JSON Schema of a value.
+    pub schema: Value,
+    /// Whether a line break and another value may follow a value.
+    pub many: bool,
+}
+
+/// Text that goes to a model as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RawText {
+    /// Text, in which the texts of control tokens are those tokens.
+    Text(String),
+    /// Tokens of the model's own vocabulary; nothing is put before them.
+    Tokens(Vec<u32>),
 }

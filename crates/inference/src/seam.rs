@@ -2,7 +2,7 @@
 
 use longtrainer_images::Detail;
 
-use crate::{GenerateRequest, Message, Result, TextStream};
+use crate::{Error, GenerateRequest, Message, Result, TextStream};
 
 /// What identifies an embedder and the space of its vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,15 @@ pub struct EmbedderInfo {
     pub device: String,
 }
 
+/// A text as an embedder reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenizedText {
+    /// Its tokens, special ones included; at most [`EmbedderInfo::max_tokens`].
+    pub tokens: Vec<u32>,
+    /// Whether there were more, which were cut off.
+    pub is_cut: bool,
+}
+
 /// Turns texts into vectors of unit length.
 pub trait Embedder: Send + Sync {
     /// What it is.
@@ -26,9 +35,36 @@ pub trait Embedder: Send + Sync {
     /// One vector of [`EmbedderInfo::dimension`] components a text, in the order given. Similarity
     /// of two texts is the inner product of their vectors.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>>;
+    /// The tokens of texts, in the order given: for callers that must know what a text costs, or whether
+    /// it is looked at whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] from an embedder that does not tell.
+    fn tokenize(&self, _texts: &[&str]) -> Result<Vec<TokenizedText>> {
+        Err(tells_no_tokens(self.info()))
+    }
+    /// [`embed`](Self::embed) for texts that are [tokens](Self::tokenize) already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] for tokens that are none of this embedder's, for texts that do not
+    /// have its special tokens at both ends or are too long, and from an embedder that does not tell its
+    /// tokens.
+    fn embed_tokens(&self, _texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
+        Err(tells_no_tokens(self.info()))
+    }
     /// Memory that it takes now, in bytes; 0 if it is not of this machine.
     fn memory_bytes(&self) -> usize {
         0
+    }
+}
+
+fn tells_no_tokens(info: &EmbedderInfo) -> Error {
+    Error::InvalidRequest {
+        field: "model",
+        value: info.model.clone(),
+        expected: "an embedder that tells its tokens",
     }
 }
 

@@ -11,6 +11,7 @@
 //! each. Where a template knows only text, a second such character stands for a picture, so that
 //! nobody can type one there either.
 
+mod tools;
 mod turns;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 
 use turns::{Form, Turn};
 
-use crate::{Error, Message, Result, Role};
+use crate::{Error, Message, Result, Role, Tool};
 
 /// Written by many models, and understood by most: what a file without a template gets, if its
 /// vocabulary has the two tokens.
@@ -60,6 +61,8 @@ pub(crate) struct ChatTemplate {
     form: Form,
     /// Whether it writes [`IMAGE`] for a picture among the items of a message.
     writes_images: bool,
+    /// Whether it writes functions, calls and results in the form of [`tools`].
+    knows_tools: bool,
 }
 
 /// How pictures get into a rendered chat.
@@ -113,6 +116,7 @@ impl ChatTemplate {
             eos: eos.to_owned(),
             form: Form::Text,
             writes_images: false,
+            knows_tools: false,
         };
         template.probe();
         Ok(template)
@@ -126,6 +130,7 @@ impl ChatTemplate {
                 role: Role::User,
                 images,
                 text: PROBE.to_owned(),
+                calls: Vec::new(),
             };
             let rendered = self.render_turns(&[turn], form).ok();
             rendered.filter(|text| text.contains(PROBE))
@@ -138,6 +143,9 @@ impl ChatTemplate {
             self.form = Form::Items;
         }
         self.writes_images = writes_images;
+        let (turns, functions) = tools::probe_chat();
+        let with_tools = self.render_chat(&turns, &functions, self.form);
+        self.knows_tools = with_tools.is_ok_and(|text| tools::is_whole(&text));
         self.environment.set_fuel(Some(FUEL));
     }
 
@@ -161,10 +169,10 @@ impl ChatTemplate {
     ) -> Result<Rendered> {
         let [mark, picture_mark] = unused_characters(messages)?;
         let mut turns: Vec<Turn> = messages.iter().map(Turn::of).collect();
+        let functions = messages.iter().flat_map(|message| &message.tools);
+        let mut functions: Vec<Tool> = functions.cloned().collect();
         for control in control_texts {
-            for turn in &mut turns {
-                put_mark_inside(&mut turn.text, control, mark);
-            }
+            tools::mark_all(&mut turns, &mut functions, control, mark);
         }
         let mut form = self.form;
         for (turn, message) in turns.iter_mut().zip(messages) {
@@ -181,8 +189,12 @@ impl ChatTemplate {
         if pictures == Pictures::Items {
             form = Form::Items;
         }
+        if !self.knows_tools {
+            turns = tools::in_words(turns, &functions);
+            functions.clear();
+        }
         Ok(Rendered {
-            text: self.render_with_system(&turns, form)?,
+            text: self.render_with_system(&turns, &functions, form)?,
             mark,
             picture_mark,
         })
@@ -190,8 +202,8 @@ impl ChatTemplate {
 
     /// Some templates refuse a message of the system (Gemma 2), others leave it out (Phi-3). With
     /// those it goes before the message after it, as Gemma 3's own template puts it.
-    fn render_with_system(&self, turns: &[Turn], form: Form) -> Result<String> {
-        let rendered = self.render_turns(turns, form);
+    fn render_with_system(&self, turns: &[Turn], tools: &[Tool], form: Form) -> Result<String> {
+        let rendered = self.render_chat(turns, tools, form);
         let [system, user, rest @ ..] = turns else {
             return rendered;
         };
@@ -201,7 +213,7 @@ impl ChatTemplate {
         }
         let is_missing = match &rendered {
             Err(_) => true,
-            Ok(text) => self.render_turns(&turns[1..], form).ok().as_ref() == Some(text),
+            Ok(text) => self.render_chat(&turns[1..], tools, form).ok().as_ref() == Some(text),
         };
         if !is_missing {
             return rendered;
@@ -210,13 +222,21 @@ impl ChatTemplate {
             role: Role::User,
             images: system.images + user.images,
             text: format!("{}\n\n{}", system.text, user.text),
+            calls: Vec::new(),
         }];
         merged.extend_from_slice(rest);
         // What is wrong with the messages as they came says more than what is wrong with these.
-        self.render_turns(&merged, form).or(rendered)
+        self.render_chat(&merged, tools, form).or(rendered)
     }
 
     fn render_turns(&self, turns: &[Turn], form: Form) -> Result<String> {
+        self.render_chat(turns, &[], form)
+    }
+
+    fn render_chat(&self, turns: &[Turn], tools: &[Tool], form: Form) -> Result<String> {
+        let functions: Vec<_> = tools.iter().map(tools::for_template).collect();
+        // Templates ask whether there is a list.
+        let functions = Some(functions).filter(|functions| !functions.is_empty());
         let messages: Vec<_> = turns.iter().map(|turn| turn.in_form(form)).collect();
         let template = self.environment.get_template(NAME);
         let rendered = template.and_then(|template| {
@@ -225,7 +245,7 @@ impl ChatTemplate {
                 bos_token => self.bos.as_str(),
                 eos_token => self.eos.as_str(),
                 add_generation_prompt => true,
-                tools => Value::from(()),
+                tools => Serde(&functions),
                 documents => Value::from(()),
             })
         });
@@ -245,9 +265,10 @@ fn failed(model: &str, source: minijinja::Error) -> Error {
 fn unused_characters(messages: &[Message]) -> Result<[char; 2]> {
     let candidates = ('\u{FDD0}'..='\u{FDEF}').chain('\u{F0000}'..='\u{10FFFD}');
     let is_unused = |candidate: &char| {
-        messages
-            .iter()
-            .all(|message| !message.content.contains(*candidate))
+        messages.iter().all(|message| {
+            !message.content.contains(*candidate)
+                && !tools::contains(&message.tools, &message.tool_calls, *candidate)
+        })
     };
     let mut unused = candidates.filter(is_unused);
     match (unused.next(), unused.next()) {

@@ -252,7 +252,10 @@ impl TextModel for GgufTextModel {
     fn generate(&self, request: GenerateRequest) -> Result<TextStream> {
         refuse_pictures(&request.messages)?;
         let checked = self.check(&request)?;
-        let prompt = self.prompts.tokens(&request.messages)?;
+        let prompt = match &request.text {
+            Some(text) => self.prompts.raw_tokens(text)?,
+            None => self.prompts.tokens(&request.messages)?,
+        };
         let (events, receiver) = async_channel::unbounded();
         self.submit(checked, prompt, Vec::new(), events)?;
         Ok(TextStream::new(receiver))

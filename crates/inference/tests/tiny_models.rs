@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use candle_core::quantized::gguf_file::Value;
 use longtrainer_inference::{
-    Error, FinishReason, GenerateRequest, GgufTextModel, Message, Role, Sampling, StreamItem,
-    TextModel, TextModelOptions,
+    Error, FinishReason, GenerateRequest, GgufTextModel, Message, RawText, Role, Sampling,
+    StreamItem, TextModel, TextModelOptions,
 };
 use tempfile::TempDir;
 use tiny::TinyModel;
@@ -324,5 +324,25 @@ fn threads_out_of_range_are_refused() {
             ),
             "{error:?}"
         );
+    }
+}
+
+#[test]
+fn a_raw_text_is_read_as_it_stands_with_its_control_tokens() {
+    let model = load(&TextModelOptions::default());
+    let rendered = "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n";
+    let raw = GenerateRequest::of_text(RawText::Text(rendered.to_owned()), 20);
+    assert_eq!(collect(&model, raw), collect(&model, request("Hello")));
+    let tokens = GenerateRequest::of_text(RawText::Tokens(vec![1, 2, 3]), 20);
+    collect(&model, tokens);
+    for text in [
+        RawText::Tokens(Vec::new()),
+        RawText::Tokens(vec![1 << 20]),
+        RawText::Tokens(vec![1 << 31]),
+    ] {
+        match model.generate(GenerateRequest::of_text(text, 20)) {
+            Err(Error::InvalidRequest { field, .. }) => assert_eq!(field, "prompt"),
+            other => panic!("{other:?}"),
+        }
     }
 }

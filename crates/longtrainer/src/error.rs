@@ -28,6 +28,17 @@ pub enum Error {
     /// A question without text.
     #[error("the question is empty")]
     EmptyQuestion,
+    /// A conversation whose last message is not one of the person's.
+    #[error("the last message must be the question: one of the role user")]
+    LastMessage,
+    /// A text of which an embedder would look at the beginning only.
+    #[error("text {index} (from 0) has more than the {max_tokens} tokens that the model looks at")]
+    TextTooLong {
+        /// Which text, from 0.
+        index: usize,
+        /// Tokens that the model looks at.
+        max_tokens: usize,
+    },
     /// A question that no prompt can hold, refused before anything is done with it.
     #[error("the question has {bytes} bytes; at most {limit} are taken")]
     QuestionTooLarge {
@@ -315,6 +326,8 @@ impl Error {
         match self {
             Self::InvalidId { .. }
             | Self::EmptyQuestion
+            | Self::LastMessage
+            | Self::TextTooLong { .. }
             | Self::QuestionTooLarge { .. }
             | Self::PromptTooLong { .. }
             | Self::PromptTemplate { .. }
@@ -360,6 +373,8 @@ fn inference_kind(error: &longtrainer_inference::Error) -> ErrorKind {
         | E::Grammar { .. }
         | E::AdapterMismatch { .. }
         | E::Picture(_) => ErrorKind::InvalidInput,
+        // Trying again later helps.
+        E::QueueFull { .. } => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     }
 }

@@ -10,6 +10,7 @@ mod bots;
 mod build;
 mod chats;
 mod conversation;
+mod direct;
 mod documents;
 mod error;
 mod evaluation;
@@ -33,6 +34,10 @@ pub use bots::{BotOptions, BotUpdate, UpdateReport};
 pub use build::{BuildProgress, BuildReport};
 pub use chats::ChatList;
 pub use conversation::HistoryUse;
+pub use direct::{
+    BotChat, DEFAULT_DIRECT_TOKENS, DEFAULT_TEXT_TOKENS, DirectAnswer, Embedded, EmbeddingInput,
+    Grounds, ModelRequest, Prompt, UsableModel,
+};
 pub use documents::{AddReport, DirectoryReport, Document, DocumentSummary, Metadata};
 pub use error::{Error, ErrorKind, HeldModel, Result};
 pub use evaluation::{
@@ -54,13 +59,16 @@ pub use vision::{ImageInput, MissingPicture};
 pub use vision_parts::VisionParts;
 
 pub use longtrainer_images::Error as PictureError;
+pub use longtrainer_inference::Error as InferenceError;
 pub use longtrainer_inference::{
     Adapter, Detail, DeviceChoice, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions,
     FinishReason, GenerateRequest, Generation, Grammar, Message, Outcome, Picture, PictureHash,
-    Precision, RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION, TextModel,
-    TextModelInfo, TextStream, TokenChoice, TokenLogprob, Usage,
+    Precision, RawText, RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION,
+    Tagged, TextModel, TextModelInfo, TextStream, TokenChoice, TokenLogprob, TokenizedText, Tool,
+    ToolCall, Usage,
 };
 pub use longtrainer_models as models;
+pub use longtrainer_store::Error as StoreError;
 pub use longtrainer_store::{
     BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobRecord, JobStatus, Order,
     PictureRecord, SourceRecord, TurnRecord, TurnStatus, UploadedFile, VectorSpace,

@@ -61,6 +61,11 @@ pub struct ResponseOptions {
     pub grammar: Option<Grammar>,
     /// Changes the model's weights for this answer; others are answered beside it without.
     pub adapter: Option<Adapter>,
+    /// What is added to the bot's own instructions.
+    pub instructions: Option<String>,
+    /// With a number, each token is reported with its log probability; only
+    /// [`LongTrainer::ask_bot`] passes that on.
+    pub top_logprobs: Option<usize>,
     /// How closely the pictures of a vision chat are looked at; `None` is what suits the device.
     pub detail: Option<Detail>,
 }
@@ -237,7 +242,7 @@ impl Inner {
         let placed = self.place(&bot.settings, &found.documents)?;
         let question = with_passages(&asked.query, &asked.uploaded_files, &placed.before_question);
         let conversation = Conversation {
-            system: placed.system,
+            system: asked.with_instructions(placed.system),
             past,
             question: asked.instructed(question),
             pictures,
@@ -253,6 +258,7 @@ impl Inner {
             stop: asked.stop.clone(),
             grammar: asked.grammar.clone(),
             adapter: asked.adapter.clone(),
+            top_logprobs: asked.top_logprobs,
             ..GenerateRequest::new(fitted.messages, max_tokens)
         })?;
         Ok(Queued {

@@ -9,6 +9,7 @@ use longtrainer_models::{Registry, RegistryOptions, Role};
 use longtrainer_store::{BotRecord, RedbStore, Store};
 
 use crate::bot_indexes::BotIndexes;
+use crate::direct::EmbeddingQueues;
 use crate::error::Result;
 use crate::ids::BotId;
 use crate::model_pool::{
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) store: Box<dyn Store>,
     pub(crate) models: ModelPool,
     pub(crate) indexes: BotIndexes,
+    pub(crate) embedding_queues: EmbeddingQueues,
     pub(crate) data_dir: DataDir,
     pub(crate) defaults: Defaults,
     build_locks: Mutex<HashMap<BotId, Arc<Mutex<()>>>>,
@@ -158,6 +160,7 @@ impl Builder {
             store: Box::new(store),
             models,
             indexes: BotIndexes::default(),
+            embedding_queues: EmbeddingQueues::default(),
             data_dir,
             defaults: self.defaults,
             build_locks: Mutex::default(),

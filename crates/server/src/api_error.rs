@@ -12,6 +12,10 @@ use tokio::task::JoinError;
 
 use crate::types::{ErrorBody, UnstructuredBody};
 
+/// The reason of an error, beside the response that tells it: what gives errors another shape reads it.
+#[derive(Debug, Clone)]
+pub(crate) struct ErrorDetail(pub(crate) String);
+
 /// Why a request is not answered.
 #[derive(Debug, thiserror::Error)]
 #[error("{detail}")]
@@ -81,6 +85,10 @@ impl ApiError {
         }
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The reason, as the sender reads it.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
@@ -96,13 +104,13 @@ impl IntoResponse for ApiError {
                 "request failed"
             );
         }
-        (
-            self.status,
-            Json(ErrorBody {
-                detail: self.detail,
-            }),
-        )
-            .into_response()
+        let detail = ErrorDetail(self.detail.clone());
+        let body = ErrorBody {
+            detail: self.detail,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(detail);
+        response
     }
 }
 

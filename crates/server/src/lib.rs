@@ -1,4 +1,5 @@
-//! The HTTP interface: the documented REST routes over a [`longtrainer::LongTrainer`].
+//! The HTTP interface: the documented REST routes over a [`longtrainer::LongTrainer`], and OpenAI's
+//! beside them under `/v1`.
 //!
 //! A handler parses, calls the facade off the runtime's threads, and answers; one table turns an
 //! error into a status. The server listens on this machine alone: it has no keys and no TLS yet, so
@@ -16,6 +17,7 @@ mod handlers;
 mod ids;
 mod ingestion;
 mod local_only;
+mod openai;
 mod options;
 mod query;
 mod routes;

@@ -10,6 +10,7 @@ use tower_http::trace::TraceLayer;
 use crate::api_error::answer_to_panic;
 use crate::handlers::{bots, chats, documents, fallback, health, jobs, training, vision};
 use crate::local_only::local_only;
+use crate::openai;
 use crate::options::ServerOptions;
 use crate::state::AppState;
 use crate::whole_body::whole_body;
@@ -57,11 +58,13 @@ pub(crate) fn with_state(state: AppState) -> Router {
                 .patch(vision::rename)
                 .delete(vision::delete),
         )
+        .merge(openai::routes())
         .fallback(fallback::unknown_route)
         .method_not_allowed_fallback(fallback::wrong_method)
         .layer(from_fn_with_state(state.clone(), whole_body))
         .layer(from_fn(local_only))
         .layer(CatchPanicLayer::custom(answer_to_panic))
+        .layer(from_fn(openai::in_openais_shape))
         .layer(TraceLayer::new_for_http())
         .with_state(state)
 }

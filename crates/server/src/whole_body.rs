@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::api_error::ApiError;
+use crate::openai::BODIES_WITH_PICTURES;
 use crate::routes::ASK_ABOUT_PICTURES;
 use crate::state::AppState;
 
@@ -40,7 +41,9 @@ pub(crate) async fn whole_body(
 /// Most bytes of this request's body.
 fn limit(state: &AppState, request: &Request) -> usize {
     let route = request.extensions().get::<MatchedPath>();
-    match route.is_some_and(|route| route.as_str() == ASK_ABOUT_PICTURES) {
+    let has_pictures =
+        |route: &str| route == ASK_ABOUT_PICTURES || BODIES_WITH_PICTURES.contains(&route);
+    match route.is_some_and(|route| has_pictures(route.as_str())) {
         true => state.options.picture_body_limit,
         false => state.options.body_limit,
     }

@@ -17,10 +17,10 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use crate::error::ComputeError;
-use crate::{Embedder, EmbedderInfo, Error, Result, threads};
+use crate::{Embedder, EmbedderInfo, Error, Result, TokenizedText, threads};
 
 use batch::Batch;
 use bert::Bert;
@@ -116,16 +116,48 @@ impl BertEmbedder {
         self.layer_parameters
     }
 
-    fn tokenize(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
+    fn encode(&self, texts: &[&str]) -> Result<Vec<Encoding>> {
         let encodings = self.tokenizer.encode_batch_fast(texts.to_vec(), true);
-        let encodings = encodings.map_err(|source| Error::Tokenizer {
+        encodings.map_err(|source| self.tokenizer_failed(source))
+    }
+
+    fn tokenizer_failed(&self, source: tokenizers::Error) -> Error {
+        Error::Tokenizer {
             model: self.info.model.clone(),
             source,
-        })?;
-        Ok(encodings
-            .iter()
-            .map(|encoding| encoding.get_ids().to_vec())
-            .collect())
+        }
+    }
+
+    /// Refuses what this embedder's tokenizer never makes: vectors of such texts would mean nothing, as
+    /// when a caller used the tokenizer of another model.
+    fn check_tokens(&self, texts: &[Vec<u32>]) -> Result<()> {
+        let empty = self.tokenizer.encode_fast("", true);
+        let empty = empty.map_err(|source| self.tokenizer_failed(source))?;
+        let (first, last) = match empty.get_ids() {
+            [first, .., last] => (Some(first), Some(last)),
+            [only] => (Some(only), None),
+            [] => (None, None),
+        };
+        let vocabulary = self.tokenizer.get_vocab_size(true);
+        for text in texts {
+            let is_framed = (first.is_none() || text.first() == first)
+                && (last.is_none() || text.last() == last);
+            let expected = if text.is_empty() || !is_framed {
+                "what this model's own tokenizer makes, with its special tokens at both ends"
+            } else if text.len() > self.info.max_tokens {
+                "of no more tokens than this model looks at"
+            } else if text.iter().any(|token| *token as usize >= vocabulary) {
+                "tokens of this model's vocabulary"
+            } else {
+                continue;
+            };
+            return Err(Error::InvalidRequest {
+                field: "tokens",
+                value: format!("a list of {}", text.len()),
+                expected,
+            });
+        }
+        Ok(())
     }
 }
 
@@ -135,7 +167,23 @@ impl Embedder for BertEmbedder {
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-        self.embed_tokens(self.tokenize(texts)?)
+        let encodings = self.encode(texts)?;
+        let tokens = encodings.iter().map(|text| text.get_ids().to_vec());
+        BertEmbedder::embed_tokens(self, tokens.collect())
+    }
+
+    fn tokenize(&self, texts: &[&str]) -> Result<Vec<TokenizedText>> {
+        let encodings = self.encode(texts)?;
+        let tokenized = encodings.iter().map(|text| TokenizedText {
+            tokens: text.get_ids().to_vec(),
+            is_cut: !text.get_overflowing().is_empty(),
+        });
+        Ok(tokenized.collect())
+    }
+
+    fn embed_tokens(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
+        self.check_tokens(&texts)?;
+        BertEmbedder::embed_tokens(self, texts)
     }
 
     /// Weights and kept buffers; the tokenizer's tables are not counted.

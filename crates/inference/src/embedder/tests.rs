@@ -201,7 +201,8 @@ fn the_kernels_agree_with_candle() {
         folder.write("config.json", &config);
         folder.write("1_Pooling/config.json", &json!({pooling: true}));
         let embedder = folder.load().unwrap();
-        let tokens = embedder.tokenize(&TEXTS).unwrap();
+        let tokens = embedder.tokenize(&TEXTS).unwrap().into_iter();
+        let tokens = tokens.map(|text| text.tokens).collect();
         let expected = folder.candle().embed(tokens).unwrap();
         for (vector, expected) in embedder.embed(&TEXTS).unwrap().iter().zip(&expected) {
             assert_close(vector, expected);
@@ -440,4 +441,33 @@ fn memory_is_that_of_the_weights_and_of_kept_buffers() {
     assert!(used > loaded, "{used} {loaded}");
     embedder.embed(&["a b c"]).unwrap();
     assert_eq!(embedder.memory_bytes(), used);
+}
+
+#[test]
+fn only_tokens_of_the_own_tokenizer_are_embedded_for_callers_outside() {
+    let folder = Folder::new();
+    folder.write("sentence_bert_config.json", &json!({"max_seq_length": 5}));
+    let embedder = folder.load().unwrap();
+    let seam: &dyn Embedder = &embedder;
+    let texts = seam.tokenize(&["a b", "a b c d e f"]).unwrap();
+    assert_eq!(
+        (texts[0].is_cut, texts[0].tokens.as_slice()),
+        (false, [2, 4, 5, 3].as_slice())
+    );
+    assert_eq!((texts[1].is_cut, texts[1].tokens.len()), (true, 5));
+    let own = seam.embed_tokens(vec![vec![2, 4, 5, 3]]).unwrap();
+    assert_eq!(own, seam.embed(&["a b"]).unwrap());
+    let strange = WORDS as u32;
+    for foreign in [
+        vec![],
+        vec![4, 5],
+        vec![2, 4],
+        vec![2, strange, 3],
+        vec![2, 4, 4, 4, 4, 3],
+    ] {
+        match seam.embed_tokens(vec![vec![2, 4, 3], foreign.clone()]) {
+            Err(Error::InvalidRequest { field, .. }) => assert_eq!(field, "tokens"),
+            other => panic!("{foreign:?}: {other:?}"),
+        }
+    }
 }

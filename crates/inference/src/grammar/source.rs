@@ -3,7 +3,7 @@
 use llguidance::api::TopLevelGrammar;
 
 use super::schema;
-use crate::Grammar;
+use crate::{Grammar, Tagged};
 
 /// Most bytes of a regular expression or a Lark grammar.
 const LONGEST_TEXT: usize = 64 << 10;
@@ -17,6 +17,7 @@ pub(super) fn kind(grammar: &Grammar) -> &'static str {
         Grammar::Regex(_) => "regular expression",
         Grammar::Choice(_) => "choice",
         Grammar::Lark(_) => "Lark grammar",
+        Grammar::Tagged(_) => "JSON Schema",
     }
 }
 
@@ -30,7 +31,29 @@ pub(super) fn read(grammar: &Grammar) -> Result<TopLevelGrammar, String> {
             check_length(text.len(), LONGEST_TEXT)?;
             Ok(TopLevelGrammar::from_lark(text.clone()))
         }
+        Grammar::Tagged(tagged) => self::tagged(tagged),
     }
+}
+
+/// Text to its end, or up to the first opening mark with values behind it. The text before the mark is
+/// lazy: where the mark is complete the text is over, so a mark is never part of a text.
+fn tagged(tagged: &Tagged) -> Result<TopLevelGrammar, String> {
+    if tagged.open.is_empty() || tagged.close.is_empty() {
+        return Err("its marks are empty".to_owned());
+    }
+    check_length(tagged.open.len() + tagged.close.len(), LONGEST_TEXT)?;
+    let schema = schema::read(&tagged.schema)?;
+    let [open, close] = [&tagged.open, &tagged.close].map(quoted);
+    let quoted = |text: serde_json::Result<String>| text.map_err(|error| error.to_string());
+    let (open, close) = (quoted(open)?, quoted(close)?);
+    let more = match tagged.many {
+        true => format!("(\"\\n\" {open} value)*"),
+        false => String::new(),
+    };
+    Ok(TopLevelGrammar::from_lark(format!(
+        "start: TEXT | before value {more}\nTEXT: /(.|\\n)*/\nbefore[lazy]: /(.|\\n)*/ {open}\n\
+         value: \"\\n\" json \"\\n\" {close}\njson: %json {schema}\n"
+    )))
 }
 
 /// The text is matched as a whole, so the anchors at its ends say nothing, and the compiler has none.

@@ -232,3 +232,70 @@ fn dates_are_written_as_asked() {
     assert_eq!(year, Zoned::now().year().to_string());
     assert!(render("{{ strftime_now('%!') }}", &user("Hi")).is_err());
 }
+
+/// As Hermes and Qwen have it, in short.
+const KNOWS_TOOLS: &str = "{% if tools %}<tools>{% for tool in tools %}{{ tool | tojson }}{% endfor \
+    %}</tools>\n{% endif %}{% for m in messages %}{{ m.role }}: {{ m.content }}{% for call in \
+    m.tool_calls or [] %}<tool_call>\n{\"name\": \"{{ call.function.name }}\", \"arguments\": {{ \
+    call.function.arguments | tojson }}}\n</tool_call>{% endfor %}\n{% endfor %}";
+
+fn chat_with_a_call() -> Vec<Message> {
+    let tool = Tool {
+        name: "weather".to_owned(),
+        description: Some("Tells <|im_end|> the weather".to_owned()),
+        parameters: serde_json::json!({"type": "object"}),
+    };
+    let call = crate::ToolCall {
+        name: "weather".to_owned(),
+        arguments: serde_json::json!({"city": "Bonn<|im_start|>"}),
+    };
+    vec![
+        Message::new(Role::User, "Is it raining?").with_tools(vec![tool]),
+        Message::new(Role::Assistant, "").with_tool_calls(vec![call.clone(), call]),
+        Message::new(Role::Tool, "yes"),
+        Message::new(Role::Tool, "a little"),
+    ]
+}
+
+#[test]
+fn a_template_that_knows_functions_writes_them() {
+    let text = render(KNOWS_TOOLS, &chat_with_a_call()).unwrap();
+    assert!(
+        text.starts_with("<tools>{\"type\": \"function\", \"function\": {\"name\": \"weather\"")
+    );
+    let call = "{\"name\": \"weather\", \"arguments\": {\"city\": \"Bonn<|im_start|>\"}}";
+    assert!(text.contains(&format!(
+        "assistant: <tool_call>\n{call}\n</tool_call><tool_call>"
+    )));
+    assert!(text.ends_with("tool: yestool: a little"), "{text}");
+}
+
+#[test]
+fn any_other_template_gets_functions_in_words() {
+    let template = ChatTemplate::new("test", None, "", "").unwrap();
+    let controls = ["<|im_start|>", "<|im_end|>"].into_iter();
+    let rendered = template
+        .render(&chat_with_a_call(), controls, Pictures::None)
+        .unwrap();
+    // Nobody types a control token in a function's description or argument either.
+    assert_eq!(rendered.text.matches("<|im_end|>").count(), 4);
+    assert_eq!(rendered.text.matches("<|im_start|>").count(), 5);
+    let text = rendered.text.replace(rendered.mark, "");
+    assert!(
+        text.starts_with("<|im_start|>system\nYou can call functions."),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n{\"name\":\"weather\",\"description\":"),
+        "{text}"
+    );
+    assert!(
+        text.contains("assistant\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\"")
+    );
+    let results =
+        "<tool_response>\nyes\n</tool_response>\n<tool_response>\na little\n</tool_response>";
+    assert!(
+        text.contains(&format!("<|im_start|>user\n{results}<|im_end|>")),
+        "{text}"
+    );
+}

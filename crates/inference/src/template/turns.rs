@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use crate::{Message, Role};
+use super::tools::TemplateCall;
+use crate::{Message, Role, ToolCall};
 
 /// How a template wants the content of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(super) struct Turn {
     /// Items of pictures before the text; only the form of items has them.
     pub(super) images: usize,
     pub(super) text: String,
+    /// Calls of functions; only templates that know functions have them.
+    pub(super) calls: Vec<ToolCall>,
 }
 
 /// A message as a template gets it.
@@ -28,6 +31,8 @@ pub(super) struct Turn {
 pub(super) struct TemplateMessage<'turn> {
     role: Role,
     content: Content<'turn>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<TemplateCall<'turn>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -51,6 +56,7 @@ impl Turn {
             role: message.role,
             images: 0,
             text: message.content.clone(),
+            calls: message.tool_calls.clone(),
         }
     }
 
@@ -67,6 +73,7 @@ impl Turn {
         TemplateMessage {
             role: self.role,
             content,
+            tool_calls: self.calls.iter().map(TemplateCall::from).collect(),
         }
     }
 }

@@ -122,6 +122,13 @@ impl TextModel for VisionModel {
     }
 
     fn generate(&self, mut request: GenerateRequest) -> Result<TextStream> {
+        if request.text.is_some() {
+            return Err(Error::InvalidRequest {
+                field: "text",
+                value: "given".to_owned(),
+                expected: "left out: this model looks at the pictures of messages",
+            });
+        }
         if request.adapter.is_none() {
             request.adapter.clone_from(&self.adapter);
         }

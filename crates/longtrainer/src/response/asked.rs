@@ -22,6 +22,8 @@ pub(crate) struct Asked {
     pub(super) grammar: Option<Grammar>,
     pub(super) adapter: Option<Adapter>,
     pub(super) detail: Option<Detail>,
+    pub(super) instructions: Option<String>,
+    pub(super) top_logprobs: Option<usize>,
 }
 
 impl Asked {
@@ -41,7 +43,18 @@ impl Asked {
             stop: options.stop,
             adapter: options.adapter,
             detail: options.detail,
+            instructions: options.instructions,
+            top_logprobs: options.top_logprobs,
         })
+    }
+
+    /// The bot's instructions with those of the caller.
+    pub(super) fn with_instructions(&self, system: String) -> String {
+        match &self.instructions {
+            Some(instructions) if system.is_empty() => instructions.clone(),
+            Some(instructions) => format!("{system}\n\n{instructions}"),
+            None => system,
+        }
     }
 
     /// The question as the model gets it, with word of the schema if there is one.

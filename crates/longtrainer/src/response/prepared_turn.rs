@@ -18,13 +18,13 @@ use crate::vision::MissingPicture;
 
 /// A question whose prompt is with the model.
 pub(crate) struct Queued {
-    pub(super) found: Retrieval,
-    pub(super) history: HistoryUse,
+    pub(crate) found: Retrieval,
+    pub(crate) history: HistoryUse,
     pub(super) missing_pictures: Vec<MissingPicture>,
     pub(super) structure: Option<Structure>,
-    pub(super) stream: TextStream,
+    pub(crate) stream: TextStream,
     /// Keeps the model loaded until the stream has ended.
-    pub(super) _model: TextModelLease,
+    pub(crate) _model: TextModelLease,
 }
 
 /// A turn whose prompt is with the model and whose answer is on its way.

@@ -34,6 +34,15 @@ impl ImageInput {
         }
     }
 
+    /// Reads it as picture number `number` of its message, from 1.
+    ///
+    /// # Errors
+    ///
+    /// Those of pictures: what is none, is too large, or would have to be fetched.
+    pub fn picture(&self, number: usize) -> Result<Picture> {
+        self.read(number, &Limits::default())
+    }
+
     /// What messages and records call it, as picture number `number` of its question, from 1. A data
     /// URL is as long as its picture, so its number has to do.
     pub(super) fn name(&self, number: usize) -> String {

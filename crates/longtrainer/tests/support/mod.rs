@@ -14,12 +14,15 @@ use std::time::Duration;
 use longtrainer::{
     BotId, BotOptions, Defaults, Document, Embedder, EmbedderInfo, FinishReason, GenerateRequest,
     Generation, LongTrainer, Message, Metadata, Picture, StreamItem, TextModel, TextModelInfo,
-    TextStream, Usage,
+    TextStream, TokenChoice, TokenLogprob, TokenizedText, Usage,
 };
 
 use longtrainer::models::RegistryOptions;
 
 const DIMENSION: usize = 256;
+/// Tokens at both ends of a text.
+const START: u32 = 1001;
+const END: u32 = 1002;
 
 /// Texts with words in common are near each other.
 pub struct WordEmbedder {
@@ -51,6 +54,35 @@ impl Embedder for WordEmbedder {
         &self.info
     }
 
+    /// A word is a token, between two more; its number is its component of a vector.
+    fn tokenize(&self, texts: &[&str]) -> longtrainer_inference::Result<Vec<TokenizedText>> {
+        let most = self.info.max_tokens;
+        let tokenized = texts.iter().map(|text| {
+            let words = words(text).map(|word| component(word) as u32);
+            let tokens: Vec<u32> = [START].into_iter().chain(words).chain([END]).collect();
+            TokenizedText {
+                is_cut: tokens.len() > most,
+                tokens: tokens.into_iter().take(most).collect(),
+            }
+        });
+        Ok(tokenized.collect())
+    }
+
+    fn embed_tokens(&self, texts: Vec<Vec<u32>>) -> longtrainer_inference::Result<Vec<Vec<f32>>> {
+        let framed = |text: &Vec<u32>| text.first() == Some(&START) && text.last() == Some(&END);
+        if !texts.iter().all(framed) {
+            return Err(longtrainer_inference::Error::InvalidRequest {
+                field: "tokens",
+                value: "a list".to_owned(),
+                expected: "between the special tokens",
+            });
+        }
+        *self.embedded.lock().unwrap() += texts.len();
+        let within =
+            |text: &Vec<u32>| vector_of(text[1..text.len() - 1].iter().map(|one| *one as usize));
+        Ok(texts.iter().map(within).collect())
+    }
+
     fn embed(&self, texts: &[&str]) -> longtrainer_inference::Result<Vec<Vec<f32>>> {
         *self.embedded.lock().unwrap() += texts.len();
         *self.last.lock().unwrap() = texts.iter().map(|text| (*text).to_owned()).collect();
@@ -59,15 +91,25 @@ impl Embedder for WordEmbedder {
 }
 
 fn word_vector(text: &str) -> Vec<f32> {
+    vector_of(words(text).map(component))
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+}
+
+fn component(word: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    word.to_lowercase().hash(&mut hasher);
+    hasher.finish() as usize % DIMENSION
+}
+
+fn vector_of(components: impl Iterator<Item = usize>) -> Vec<f32> {
     let mut vector = vec![0.0; DIMENSION];
     vector[0] = 0.01; // a text without words still has a direction
-    for word in text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-    {
-        let mut hasher = DefaultHasher::new();
-        word.to_lowercase().hash(&mut hasher);
-        vector[hasher.finish() as usize % DIMENSION] += 1.0;
+    for component in components {
+        vector[component] += 1.0;
     }
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     vector.iter().map(|x| x / norm).collect()
@@ -195,14 +237,15 @@ impl TextModel for ScriptedModel {
             assert!(self.sees, "a model that sees nothing was shown a picture");
             check_whole(picture)?;
         }
+        let logprobs = request.top_logprobs;
         self.requests.lock().unwrap().push(request);
         let (sender, receiver) = async_channel::unbounded();
         let once = self.next.lock().unwrap().pop_front();
         let behaviour = once.unwrap_or_else(|| self.behaviour.lock().unwrap().clone());
         let left = Arc::clone(&self.left);
         std::thread::spawn(move || match behaviour {
-            Behaviour::Say(text) => say(&sender, &text, FinishReason::Stop),
-            Behaviour::SayAndBeCutOff(text) => say(&sender, &text, FinishReason::Length),
+            Behaviour::Say(text) => say(&sender, &text, FinishReason::Stop, logprobs),
+            Behaviour::SayAndBeCutOff(text) => say(&sender, &text, FinishReason::Length, logprobs),
             Behaviour::Ramble => {
                 while sender
                     .send_blocking(Ok(StreamItem::Text("and ".to_owned())))
@@ -263,15 +306,35 @@ pub fn bitmap_of(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
 
 type Sender = async_channel::Sender<longtrainer_inference::Result<StreamItem>>;
 
-fn say(sender: &Sender, text: &str, finish_reason: FinishReason) {
+fn say(sender: &Sender, text: &str, finish_reason: FinishReason, logprobs: Option<usize>) {
     for word in text.split_inclusive(' ') {
+        if let Some(count) = logprobs {
+            let choice = TokenChoice {
+                chosen: logprob(word, -0.5),
+                top: (0..count).map(|_| logprob("other", -1.0)).collect(),
+            };
+            let _ = sender.send_blocking(Ok(StreamItem::Token(choice)));
+        }
         let _ = sender.send_blocking(Ok(StreamItem::Text(word.to_owned())));
     }
     let end = Generation {
         finish_reason,
-        usage: Usage::default(),
+        usage: Usage {
+            prompt_tokens: 7,
+            cached_tokens: 3,
+            completion_tokens: text.split_inclusive(' ').count(),
+            ..Usage::default()
+        },
     };
     let _ = sender.send_blocking(Ok(StreamItem::Done(end)));
+}
+
+fn logprob(word: &str, logprob: f32) -> TokenLogprob {
+    TokenLogprob {
+        token: component(word) as u32,
+        bytes: word.as_bytes().to_vec(),
+        logprob,
+    }
 }
 
 /// A trainer over a fresh directory, with its models at hand.

@@ -20,7 +20,7 @@ fn a_question_is_answered_with_sources_usage_and_history() {
         (&answer["turn"], &answer["finish_reason"]),
         (&json!(0), &json!("stop"))
     );
-    assert_eq!(answer["usage"]["total_tokens"], 0);
+    assert_eq!(answer["usage"]["total_tokens"], 10);
     let source = &answer["sources"][0];
     assert_eq!(source["content"], "The lighthouse keeper is called Ingrid.");
     assert_eq!(source["metadata"]["source"], "text 0");

@@ -15,6 +15,7 @@ mod chats;
 mod documents;
 mod jobs;
 mod not_here;
+mod openai;
 mod shutdown;
 mod streams;
 mod training;

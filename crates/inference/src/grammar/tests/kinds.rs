@@ -106,3 +106,37 @@ fn the_end_is_possible_exactly_where_the_text_may_end() {
     guide.accept(end).unwrap();
     assert!(guide.is_finished());
 }
+
+#[test]
+fn text_may_go_over_into_tagged_values_and_marks_are_never_text() {
+    let tagged = Grammar::Tagged(crate::Tagged {
+        open: "<call>".to_owned(),
+        close: "</call>".to_owned(),
+        schema: serde_json::json!({"type": "object", "properties": {"n": {"enum": [1, 2]}},
+            "required": ["n"], "additionalProperties": false}),
+        many: true,
+    });
+    let takes = |text: &str| {
+        let mut guide = factory().compile(&tagged).unwrap();
+        for token in tokenizer()
+            .encode(text, crate::tokenizer::ControlTokens::Plain)
+            .unwrap()
+        {
+            if !guide.mask().unwrap().tokens().any(|one| one == token) {
+                return None;
+            }
+            guide.accept(token).unwrap();
+        }
+        Some(guide.is_accepting())
+    };
+    let call = "<call>\n{\"n\": 1}\n</call>";
+    assert_eq!(takes("just <b>text</b>, 1 < 2"), Some(true));
+    assert_eq!(takes("<cal"), Some(true));
+    assert_eq!(takes("<call>"), Some(false));
+    assert_eq!(takes(call), Some(true));
+    assert_eq!(takes(&format!("First this: {call}")), Some(true));
+    assert_eq!(takes(&format!("{call}\n{call}")), Some(true));
+    assert_eq!(takes(&format!("{call} and")), None);
+    assert_eq!(takes("<call>\n{\"n\": 3"), None);
+    assert_eq!(takes("some <call> more"), None);
+}
