@@ -81,6 +81,11 @@ impl ApiError {
         }
     }
 
+    /// The status that it is answered with.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The reason, as the sender reads it.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

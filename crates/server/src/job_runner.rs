@@ -1,89 +1,71 @@
-//! The job that reads a file into a bot: `pending`, then `processing`, then `success` or `failed`
-//! with the reason. The documents become searchable at the bot's next build, as documented.
+//! Doing jobs: a few at a time, each on a thread that may block.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use longtrainer::{BotId, JobRecord, JobStatus, LongTrainer};
+use longtrainer::{ErrorKind, JobRecord};
+use tokio::sync::Semaphore;
 
-use crate::api_error::ApiError;
 use crate::state::AppState;
 
-/// The documented name of this kind of job.
-const KIND: &str = "document_ingest";
+/// Jobs at work at once: parsing and embedding are bound by the processor, and a large file by memory.
+const AT_ONCE: usize = 2;
+/// Models fetched at once. They wait for the network, so they keep no other job waiting.
+const PULLS_AT_ONCE: usize = 2;
+/// The kind of job that fetches a model.
+const PULL: &str = "model_pull";
 
-/// A registered job that has not begun.
-pub(crate) struct Ingestion {
-    job_id: String,
-    bot_id: BotId,
-    path: PathBuf,
+/// Held by jobs at work.
+#[derive(Clone)]
+pub(crate) struct JobSlots {
+    work: Arc<Semaphore>,
+    pulls: Arc<Semaphore>,
 }
 
-/// Stores the job's record.
-pub(crate) fn register(
-    trainer: &LongTrainer,
-    bot_id: BotId,
-    path: PathBuf,
-) -> Result<(JobRecord, Ingestion), ApiError> {
-    let job = trainer.create_job(&bot_id, KIND)?;
-    let ingestion = Ingestion {
-        job_id: job.job_id.clone(),
-        bot_id,
-        path,
-    };
-    Ok((job, ingestion))
-}
-
-impl Ingestion {
-    /// Begins the work, or queues it behind others; returns at once.
-    pub(crate) fn start(self, state: &AppState) {
-        let state = state.clone();
-        state.tasks.clone().spawn(async move {
-            let job_id = self.job_id.clone();
-            if let Err(error) = self.run(&state).await {
-                // The bot was deleted meanwhile, and the job with it, or the store is failing.
-                tracing::warn!(job_id, %error, "job not recorded");
-            }
-        });
-    }
-
-    /// Does the work; an error is one of the record, not of the work.
-    async fn run(self, state: &AppState) -> Result<(), ApiError> {
-        let Some(Ok(_permit)) = state
-            .stop_answers
-            .run_until_cancelled(state.ingestions.acquire())
-            .await
-        else {
-            // The server stops; the next start marks the job as failed.
-            return Ok(());
-        };
-        let Self {
-            job_id,
-            bot_id,
-            path,
-        } = self;
-        record(state, &job_id, JobStatus::Processing, None).await?;
-        let outcome = state
-            .call(move |trainer| trainer.add_document_from_path(&path, &bot_id))
-            .await;
-        match outcome {
-            Ok(_) => record(state, &job_id, JobStatus::Success, None).await,
-            Err(error) => record(state, &job_id, JobStatus::Failed, Some(error)).await,
+impl Default for JobSlots {
+    fn default() -> Self {
+        Self {
+            work: Arc::new(Semaphore::new(AT_ONCE)),
+            pulls: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
         }
     }
 }
 
-async fn record(
-    state: &AppState,
-    job_id: &str,
-    status: JobStatus,
-    error: Option<ApiError>,
-) -> Result<(), ApiError> {
-    let job_id = job_id.to_owned();
-    state
-        .call(move |trainer| {
-            trainer
-                .update_job(&job_id, status, error.as_ref().map(ApiError::detail))
-                .map(drop)
+impl JobSlots {
+    fn of(&self, job: &JobRecord) -> Arc<Semaphore> {
+        match job.kind == PULL {
+            true => Arc::clone(&self.pulls),
+            false => Arc::clone(&self.work),
+        }
+    }
+}
+
+/// Begins the work of a job that is written down, or queues it behind others; returns at once.
+pub(crate) fn start(state: &AppState, job: &JobRecord) {
+    let slots = state.jobs.of(job);
+    let job_id = job.job_id.clone();
+    let state = state.clone();
+    state.tasks.clone().spawn(async move {
+        let slot = state.stop_answers.run_until_cancelled(slots.acquire());
+        let Some(Ok(_slot)) = slot.await else {
+            // The server stops; the job is still written down as pending, and the next start takes it up.
+            return;
+        };
+        run(&state, job_id).await;
+    });
+}
+
+async fn run(state: &AppState, job_id: String) {
+    let id = job_id.clone();
+    let ran = state
+        .call(move |trainer| match trainer.run_job(&id) {
+            // The bot was deleted meanwhile, and the job with it.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            ran => ran.map(Some),
         })
-        .await
+        .await;
+    match ran {
+        Ok(Some(job)) => tracing::debug!(job_id, status = ?job.status, "job ended"),
+        Ok(None) => tracing::debug!(job_id, "job removed with its bot"),
+        Err(error) => tracing::warn!(job_id, %error, "job not recorded"),
+    }
 }
