@@ -1,5 +1,7 @@
 //! Finding a turn again: a search for words in the questions and answers of a bot's chats.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 use longtrainer_store::{ChatKind, ChatRecord, Order};
 use regex::{Regex, RegexBuilder};
@@ -60,7 +62,7 @@ impl LongTrainer {
         let words = words(query)?;
         let mut chats = self.chats(bot_id, ChatKind::Text)?;
         chats.extend(self.chats(bot_id, ChatKind::Vision)?);
-        chats.sort_by(|a, b| b.updated_at.cmp(&a.updated_at));
+        chats.sort_by_key(|chat| Reverse(chat.updated_at));
         let mut matches = Vec::new();
         for chat in &chats {
             for said in self.said_in(chat)? {

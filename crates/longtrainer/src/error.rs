@@ -212,6 +212,12 @@ pub enum Error {
     /// A turn could not be written as JSON.
     #[error("a turn could not be written as JSON")]
     Export(#[source] serde_json::Error),
+    /// So many jobs wait already that one more is not taken.
+    #[error("{limit} jobs wait already; try again when some of them are done")]
+    TooManyJobs {
+        /// The most that may wait.
+        limit: usize,
+    },
     /// What a job has to do could not be written down.
     #[error("the job could not be written down")]
     JobTask(#[source] serde_json::Error),
@@ -371,6 +377,7 @@ impl Error {
             | Self::JobEnded { .. } => ErrorKind::Conflict,
             Self::NoDefaultModel { .. }
             | Self::OutOfModelMemory { .. }
+            | Self::TooManyJobs { .. }
             | Self::LinksOffline { .. } => ErrorKind::Unavailable,
             Self::VqaBrokeOff
             | Self::AnswerBrokeOff { .. }

@@ -1,5 +1,7 @@
 //! What is asked of chats beside questions: lists of them, searches, files.
 
+use std::cmp::Reverse;
+
 use longtrainer::{ChatKind, ChatRecord, ExportFormat};
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +66,7 @@ impl ChatsQuery {
         match self.order {
             ChatOrder::Oldest => {}
             ChatOrder::Newest => chats.reverse(),
-            ChatOrder::Recent => chats.sort_by(|a, b| b.updated_at.cmp(&a.updated_at)),
+            ChatOrder::Recent => chats.sort_by_key(|chat| Reverse(chat.updated_at)),
         }
         let limit = self.limit.unwrap_or(usize::MAX);
         chats.into_iter().skip(self.offset).take(limit).collect()

@@ -25,7 +25,9 @@ pub enum LinkError {
     #[error("it holds a name or password")]
     Credentials,
     /// The host has no address that may be connected to.
-    #[error("{host} is at {address}, which is not a public address; this is allowed only by name")]
+    #[error(
+        "{host} is at {address}, which is not a public address; links lead there only where that is allowed"
+    )]
     Forbidden {
         /// The host.
         host: String,

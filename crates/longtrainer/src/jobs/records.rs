@@ -13,6 +13,8 @@ use crate::trainer::LongTrainer;
 
 /// Jobs of a bot that are kept once they have ended; older ones are forgotten.
 const KEPT: usize = 100;
+/// Jobs of a bot that may wait or be at work.
+const WAITING: usize = 100;
 /// What stands in the record of a job that somebody cancelled.
 const CANCELLED: &str = "the job was cancelled";
 
@@ -21,6 +23,7 @@ impl LongTrainer {
     /// ends before, after the next [`LongTrainer::resume_jobs`].
     pub fn begin_job(&self, task: &JobTask) -> Result<JobRecord> {
         self.check_task(task)?;
+        self.make_room(task.bot_id())?;
         let now = Timestamp::now();
         let job = JobRecord {
             job_id: Uuid::new_v4().to_string(),
@@ -37,7 +40,6 @@ impl LongTrainer {
         };
         self.inner.store.put_job(&job)?;
         self.inner.jobs.control(&job.job_id);
-        self.forget_old_jobs(task.bot_id())?;
         Ok(job)
     }
 
@@ -63,11 +65,15 @@ impl LongTrainer {
         }
     }
 
-    /// Ended jobs would else gather for ever.
-    fn forget_old_jobs(&self, bot_id: Option<&BotId>) -> Result<()> {
+    /// Refuses one job too many, and forgets the oldest of those that have ended: neither may gather
+    /// for ever.
+    fn make_room(&self, bot_id: Option<&BotId>) -> Result<()> {
         let jobs = self.stored_jobs(bot_id)?;
-        let ended: Vec<_> = jobs.iter().filter(|job| job.status.is_ended()).collect();
-        for job in ended.iter().take(ended.len().saturating_sub(KEPT)) {
+        let (ended, waiting): (Vec<_>, Vec<_>) = jobs.iter().partition(|job| job.status.is_ended());
+        if waiting.len() >= WAITING {
+            return Err(Error::TooManyJobs { limit: WAITING });
+        }
+        for job in ended.iter().take((ended.len() + 1).saturating_sub(KEPT)) {
             self.inner.store.remove_job(&job.job_id)?;
         }
         Ok(())

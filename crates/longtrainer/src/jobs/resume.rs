@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use longtrainer_store::{JobRecord, JobStatus};
 
 use crate::error::{Error, Result};
+use crate::jobs::control::Wish;
 use crate::jobs::records::task_of;
 use crate::jobs::task::{IngestSource, JobTask};
 use crate::trainer::LongTrainer;
@@ -20,12 +21,20 @@ impl LongTrainer {
     pub fn resume_jobs(&self) -> Result<Vec<JobRecord>> {
         let mut resumed = Vec::new();
         for job in self.all_jobs()? {
-            if !job.status.is_ended() && self.inner.jobs.get(&job.job_id).is_none() {
+            if !job.status.is_ended() && self.is_left(&job) {
                 resumed.extend(self.resume_job(&job)?);
             }
         }
         self.sweep_uploads()?;
         Ok(resumed)
+    }
+
+    /// Whether nobody in this process has the job in hand. One that still waited when its server was
+    /// stopped has been told to end, and nobody will come back to it.
+    fn is_left(&self, job: &JobRecord) -> bool {
+        self.inner.jobs.get(&job.job_id).is_none_or(|control| {
+            job.status == JobStatus::Pending && control.wish() == Wish::Interrupt
+        })
     }
 
     /// The job as it is to be done, or `None` once it is marked as failed.
@@ -43,6 +52,7 @@ impl LongTrainer {
             self.clean_up(&job)?;
             return Ok(None);
         }
+        self.inner.jobs.forget(&job.job_id);
         self.inner.jobs.control(&job.job_id);
         Ok(Some(job))
     }

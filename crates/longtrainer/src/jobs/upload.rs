@@ -97,6 +97,7 @@ impl LongTrainer {
     ) -> Result<longtrainer_store::JobRecord> {
         let Upload { folder, id, names } = upload;
         sync_folder(folder.path())?;
+        sync_folder(&self.inner.data_dir.uploads())?;
         let sources = names.into_iter().enumerate();
         let task = JobTask::Ingest {
             bot_id,

@@ -257,3 +257,71 @@ fn a_bot_is_deleted_while_it_is_built() {
     server.get(&path).refused(404);
     server.get(&format!("/bots/{bot}")).refused(404);
 }
+
+#[test]
+fn a_server_that_was_stopped_leaves_its_waiting_jobs_to_the_next() {
+    let world = World::new();
+    let texts: Vec<_> = (0..600).map(|n| format!("Boat number {n}.")).collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    let bot = world.trainer.initialize_bot_id().unwrap();
+    let documents = crate::fakes::documents(&texts);
+    world.trainer.pass_documents(documents, &bot).unwrap();
+    world.embedder.pause_after(1);
+    let mut server = TestServer::over(world, |_| {});
+    let build = format!("/bots/{bot}/build?background=true");
+    // More than are at work at once, so that some wait.
+    let begun: Vec<_> = (0..4)
+        .map(|_| server.post(&build, &json!({})).json()["job_id"].clone())
+        .collect();
+    let at_work = format!("/bots/{bot}/jobs?status=processing");
+    eventually("two are at work", || {
+        server.get(&at_work).ok()["jobs"].as_array().unwrap().len() == 2
+    });
+    eventually("a batch is done", || {
+        let jobs = server.get(&at_work).ok();
+        jobs["jobs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|job| job["progress"]["done"].as_u64() > Some(0))
+    });
+    server.tell_to_stop();
+    server.tell_to_stop();
+    let embedder = std::sync::Arc::clone(&server.world.embedder);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    embedder.resume();
+    server.wait_for_end();
+    let trainer = server.world.trainer.clone();
+    for job in &begun {
+        let job = trainer.job(job.as_str().unwrap()).unwrap();
+        assert!(!job.status.is_ended(), "{job:?}");
+        assert_eq!(job.attempts, 0, "{job:?}");
+    }
+    drop(trainer);
+    let server = TestServer::over(server.into_world(), |_| {});
+    for job in &begun {
+        assert_eq!(ended(&server, job)["status"], "success");
+    }
+    let built = server.post_nothing(&format!("/bots/{bot}/build")).ok();
+    assert_eq!(built["already_built"], 600);
+}
+
+#[test]
+fn more_jobs_than_can_wait_are_not_taken() {
+    let world = World::new();
+    let bot = world.bot(&[]);
+    let server = TestServer::over(world, |_| {});
+    let task = JobTask::Build {
+        bot_id: bot.clone(),
+    };
+    for _ in 0..100 {
+        server.world.trainer.begin_job(&task).unwrap();
+    }
+    let build = format!("/bots/{bot}/build?background=true");
+    let reason = server.post(&build, &json!({})).refused(503);
+    assert!(reason.contains("100 jobs wait"), "{reason}");
+    let listed = server.get(&format!("/bots/{bot}/jobs?status=pending")).ok();
+    let first = listed["jobs"][0]["job_id"].as_str().unwrap();
+    server.delete(&format!("/jobs/{first}")).ok();
+    assert_eq!(server.post(&build, &json!({})).status, 202);
+}

@@ -22,7 +22,8 @@ fn site() -> (u16, Arc<AtomicUsize>) {
             count.fetch_add(1, Ordering::SeqCst);
             let mut line = String::new();
             BufReader::new(&stream).read_line(&mut line).unwrap();
-            let body = "<p>The red boat is called Astrid.</p>";
+            let path = line.split(' ').nth(1).unwrap();
+            let body = format!("<p>The red boat is called Astrid, says {path}.</p>");
             let status = if line.contains("/gone") {
                 "404 Not Found"
             } else {
