@@ -317,9 +317,11 @@ fn what_is_no_usable_answer_is_an_error_that_says_why() {
 #[test]
 fn a_server_that_dawdles_is_not_waited_for() {
     let site = Site::start(|path, stream| {
-        if path == "/drops.txt" {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n");
-        }
+        let head: &[u8] = match path {
+            "/body-in-drops.txt" => b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n",
+            _ => b"HTTP/1.1 200 OK\r\nX-Slow: ",
+        };
+        let _ = stream.write_all(head);
         // A byte now and then, so that no single read takes long.
         while stream.write_all(b"x").is_ok() {
             std::thread::sleep(Duration::from_millis(50));
@@ -340,7 +342,7 @@ fn a_server_that_dawdles_is_not_waited_for() {
     let limits = LoadOptions::default();
     let names = || Names::of(&[("site.open", &[site.address])]);
     let began = Instant::now();
-    for path in ["/drops.txt", "/never-answers"] {
+    for path in ["/body-in-drops.txt", "/head-in-drops.txt"] {
         let url = format!("http://site.open:{}{path}", site.port());
         let error = why_not(load_link_with(&url, &options, &limits, names()));
         assert!(
