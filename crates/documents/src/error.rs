@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::format::SUPPORTED;
+use crate::link::LinkError;
 
 /// The result of every call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -163,6 +164,15 @@ pub enum Error {
         expression: String,
         /// What jq said.
         reason: String,
+    },
+
+    /// A link gave no document.
+    #[error("cannot follow the link {url}")]
+    Link {
+        /// The link.
+        url: String,
+        /// Why not.
+        source: LinkError,
     },
 
     /// A glob pattern does not parse.

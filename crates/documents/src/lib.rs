@@ -23,6 +23,7 @@ mod document;
 mod error;
 mod format;
 mod guard;
+mod link;
 mod load;
 mod loaders;
 mod options;
@@ -32,6 +33,10 @@ mod splitter;
 pub use directory::{DirectoryListing, DirectoryLoad, list_directory, load_directory};
 pub use document::{Document, Metadata};
 pub use error::{Error, ParserError, Result};
+pub use link::{
+    LinkError, LinkOptions, LinkPolicy, ParseNetworkError, Resolve, SystemResolver, load_link,
+    load_link_with,
+};
 pub use load::{load_bytes, load_json, load_json_bytes, load_path};
 pub use options::LoadOptions;
 pub use splitter::{Piece, Splitter};

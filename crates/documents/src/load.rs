@@ -98,9 +98,29 @@ fn check_size(name: &str, bytes: &[u8], options: &LoadOptions) -> Result<()> {
 }
 
 fn load(path: &Path, bytes: &[u8], options: &LoadOptions) -> Result<Vec<Document>> {
+    load_format(path, Format::of(path), bytes, options)
+}
+
+/// The documents of what is of this format, whatever it is called.
+#[cfg(feature = "links")]
+pub(crate) fn load_as(
+    name: &str,
+    format: Format,
+    bytes: &[u8],
+    options: &LoadOptions,
+) -> Result<Vec<Document>> {
+    load_format(Path::new(name), format, bytes, options)
+}
+
+fn load_format(
+    path: &Path,
+    format: Format,
+    bytes: &[u8],
+    options: &LoadOptions,
+) -> Result<Vec<Document>> {
     let source = Source {
         path,
-        format: Format::of(path),
+        format,
         bytes,
         options,
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use longtrainer_store::{BotRecord, BotSettings, Chunking};
 
-use crate::build::{BuildProgress, BuildReport, vector_space};
+use crate::build::{BuildProgress, BuildReport, Watch, vector_space};
 use crate::documents::{AddReport, Document};
 use crate::error::{Error, Result};
 use crate::ids::BotId;
@@ -90,7 +90,7 @@ impl LongTrainer {
         progress: &mut dyn FnMut(BuildProgress),
     ) -> Result<BuildReport> {
         self.change_settings(bot_id, options)?;
-        self.build(bot_id, progress)
+        self.build(bot_id, &mut watched(progress))
     }
 
     /// Loads a bot's models and index, so that the first question does not wait for them. An
@@ -118,12 +118,16 @@ impl LongTrainer {
     /// Deletes a bot with everything that belongs to it: documents, vectors, chats with
     /// the pictures kept for them, jobs, and its files in the data directory.
     pub fn delete_chatbot(&self, bot_id: &BotId) -> Result<()> {
+        let uploads = self.abandon_jobs(bot_id)?;
         let lock = self.inner.build_lock(bot_id);
         let _building = lock
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         self.inner.store.delete_bot(bot_id.as_str())?;
         self.inner.indexes.forget(bot_id);
+        for upload in uploads {
+            self.inner.data_dir.remove_upload(&upload)?;
+        }
         remove_if_there(self.inner.data_dir.index(bot_id), |path| {
             std::fs::remove_file(path)
         })?;
@@ -155,7 +159,7 @@ impl LongTrainer {
         let added = self.pass_documents(documents, bot_id)?;
         Ok(UpdateReport {
             added,
-            build: self.build(bot_id, progress)?,
+            build: self.build(bot_id, &mut watched(progress))?,
         })
     }
 
@@ -165,62 +169,34 @@ impl LongTrainer {
             prompt_template: Some(template.to_owned()),
             ..BotOptions::default()
         };
-        self.change_settings(bot_id, options)
+        self.change_settings(bot_id, options).map(drop)
     }
 
-    /// Checks the whole change before any of it is stored.
-    fn change_settings(&self, bot_id: &BotId, options: BotOptions) -> Result<()> {
-        let bot = self.bot(bot_id)?;
-        let settings = self.changed_settings(&bot.settings, options)?;
-        if settings == bot.settings {
-            return Ok(());
-        }
-        self.check_vector_space(bot_id, &bot, &settings)?;
-        self.inner
-            .store
-            .update_bot(bot_id.as_str(), &mut |bot| bot.settings = settings.clone())?;
-        Ok(())
+    /// Changes what the options name and leaves the rest, without building: another splitting holds
+    /// from the next build on. Returns the bot as it is now.
+    pub fn change_settings(&self, bot_id: &BotId, options: BotOptions) -> Result<BotRecord> {
+        let chunking = self.inner.defaults.chunking;
+        self.edit_settings(bot_id, |settings| options.apply(settings, chunking))
     }
 
-    fn changed_settings(&self, old: &BotSettings, options: BotOptions) -> Result<BotSettings> {
-        if let Some(template) = &options.prompt_template {
-            PromptTemplate::parse(template)?;
-        }
-        if let Some(num_k) = options.num_k {
-            check_num_k(num_k)?;
-        }
-        let chunking = self.changed_chunking(old, &options)?;
-        Ok(BotSettings {
-            prompt_template: options
-                .prompt_template
-                .or_else(|| old.prompt_template.clone()),
-            num_k: options.num_k.or(old.num_k),
-            ensemble: options.ensemble.or(old.ensemble),
-            chunking,
-            text_model: options.text_model.or_else(|| old.text_model.clone()),
-            embedding_model: options
-                .embedding_model
-                .or_else(|| old.embedding_model.clone()),
-            vision_model: options.vision_model.or_else(|| old.vision_model.clone()),
-            keep_pictures: options.keep_pictures.or(old.keep_pictures),
-        })
-    }
-
-    fn changed_chunking(
+    /// Lets `edit` change what the owner of a bot chose; `None` in a setting is the program's default.
+    /// The whole change is checked before any of it is stored. `edit` may be called more than once.
+    pub fn edit_settings(
         &self,
-        old: &BotSettings,
-        options: &BotOptions,
-    ) -> Result<Option<Chunking>> {
-        if options.chunk_size.is_none() && options.chunk_overlap.is_none() {
-            return Ok(old.chunking);
+        bot_id: &BotId,
+        edit: impl Fn(&mut BotSettings),
+    ) -> Result<BotRecord> {
+        let bot = self.bot(bot_id)?;
+        let mut settings = bot.settings.clone();
+        edit(&mut settings);
+        if settings == bot.settings {
+            return Ok(bot);
         }
-        let base = old.chunking.unwrap_or(self.inner.defaults.chunking);
-        let chunking = Chunking {
-            chunk_size: options.chunk_size.unwrap_or(base.chunk_size),
-            chunk_overlap: options.chunk_overlap.unwrap_or(base.chunk_overlap),
-        };
-        check_chunking(chunking)?;
-        Ok(Some(chunking))
+        check_settings(&settings)?;
+        self.check_vector_space(bot_id, &bot, &settings)?;
+        // On what is stored by now: a change that somebody else has just made of another setting stays.
+        let edit = &mut |bot: &mut BotRecord| edit(&mut bot.settings);
+        Ok(self.inner.store.update_bot(bot_id.as_str(), edit)?)
     }
 
     /// Another embedding model is a decision with a cost, so it is never taken by the way. The same
@@ -251,6 +227,16 @@ impl LongTrainer {
         embedding_model: Option<&str>,
         progress: &mut dyn FnMut(BuildProgress),
     ) -> Result<BuildReport> {
+        self.reindex_watched(bot_id, embedding_model, &mut watched(progress))
+    }
+
+    /// [`LongTrainer::reindex`], which whoever watches may end.
+    pub(crate) fn reindex_watched(
+        &self,
+        bot_id: &BotId,
+        embedding_model: Option<&str>,
+        progress: Watch<'_>,
+    ) -> Result<BuildReport> {
         let mut bot = self.bot(bot_id)?;
         if let Some(model) = embedding_model {
             bot.settings.embedding_model = Some(model.to_owned());
@@ -280,7 +266,54 @@ impl LongTrainer {
     }
 }
 
-fn remove_if_there(
+impl BotOptions {
+    /// Takes over what is named; `chunking` is the splitting of a bot that has none of its own.
+    fn apply(&self, settings: &mut BotSettings, chunking: Chunking) {
+        take_over(&mut settings.prompt_template, &self.prompt_template);
+        take_over(&mut settings.num_k, &self.num_k);
+        take_over(&mut settings.ensemble, &self.ensemble);
+        take_over(&mut settings.text_model, &self.text_model);
+        take_over(&mut settings.embedding_model, &self.embedding_model);
+        take_over(&mut settings.vision_model, &self.vision_model);
+        take_over(&mut settings.keep_pictures, &self.keep_pictures);
+        if self.chunk_size.is_some() || self.chunk_overlap.is_some() {
+            let base = settings.chunking.unwrap_or(chunking);
+            settings.chunking = Some(Chunking {
+                chunk_size: self.chunk_size.unwrap_or(base.chunk_size),
+                chunk_overlap: self.chunk_overlap.unwrap_or(base.chunk_overlap),
+            });
+        }
+    }
+}
+
+fn take_over<T: Clone>(setting: &mut Option<T>, option: &Option<T>) {
+    if option.is_some() {
+        setting.clone_from(option);
+    }
+}
+
+/// Checks what an owner chose.
+fn check_settings(settings: &BotSettings) -> Result<()> {
+    if let Some(template) = &settings.prompt_template {
+        PromptTemplate::parse(template)?;
+    }
+    if let Some(num_k) = settings.num_k {
+        check_num_k(num_k)?;
+    }
+    settings.chunking.map_or(Ok(()), check_chunking)
+}
+
+/// Progress that nobody ends a build by.
+fn watched(
+    progress: &mut dyn FnMut(BuildProgress),
+) -> impl FnMut(BuildProgress) -> Result<()> + '_ {
+    |so_far| {
+        progress(so_far);
+        Ok(())
+    }
+}
+
+pub(crate) fn remove_if_there(
     path: PathBuf,
     remove: impl FnOnce(&PathBuf) -> std::io::Result<()>,
 ) -> Result<()> {

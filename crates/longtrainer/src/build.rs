@@ -46,6 +46,9 @@ pub struct BuildReport {
     pub elapsed: Duration,
 }
 
+/// Told how far a build has come. An error of it ends the build; what is committed by then stays.
+pub(crate) type Watch<'a> = &'a mut dyn FnMut(BuildProgress) -> Result<()>;
+
 /// A document split but not yet embedded.
 struct SplitDocument {
     document_id: u64,
@@ -63,16 +66,12 @@ struct Build<'a> {
     waiting: Vec<SplitDocument>,
     waiting_pieces: usize,
     progress: BuildProgress,
-    report: &'a mut dyn FnMut(BuildProgress),
+    report: Watch<'a>,
 }
 
 impl LongTrainer {
     /// Makes every waiting document searchable.
-    pub(crate) fn build(
-        &self,
-        bot_id: &BotId,
-        progress: &mut dyn FnMut(BuildProgress),
-    ) -> Result<BuildReport> {
+    pub(crate) fn build(&self, bot_id: &BotId, progress: Watch<'_>) -> Result<BuildReport> {
         let lock = self.inner.build_lock(bot_id);
         let _building = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
@@ -117,7 +116,7 @@ impl LongTrainer {
         bot: &BotRecord,
         chunking: Chunking,
         documents_total: usize,
-        progress: &mut dyn FnMut(BuildProgress),
+        progress: Watch<'_>,
     ) -> Result<usize> {
         let embedder = self.inner.embedder_of(bot)?;
         let mut build = Build {
@@ -173,8 +172,7 @@ impl Build<'_> {
             .store
             .index_documents(self.bot_id.as_str(), &self.space, &indexed)?;
         self.progress.documents_done += indexed.len();
-        (self.report)(self.progress);
-        Ok(())
+        (self.report)(self.progress)
     }
 
     fn embed(&mut self, documents: &[SplitDocument]) -> Result<Vec<Vec<f32>>> {
@@ -186,7 +184,7 @@ impl Build<'_> {
         for batch in texts.chunks(BATCH) {
             vectors.extend(self.embedder.embed(batch)?);
             self.progress.chunks_done += batch.len();
-            (self.report)(self.progress);
+            (self.report)(self.progress)?;
         }
         Ok(vectors)
     }

@@ -116,6 +116,11 @@ impl LongTrainer {
             .vision_turns(chat_id.as_str(), order, None)?)
     }
 
+    /// The bytes of a picture of which a vision chat keeps a copy, by the SHA-256 that its turn names.
+    pub fn vision_picture(&self, chat_id: &VisionChatId, sha256: &str) -> Result<Vec<u8>> {
+        Ok(self.inner.store.picture(chat_id.as_str(), sha256)?)
+    }
+
     /// The bot of a chat, which must be the one named: an id of another bot's chat is as unknown
     /// as one that was never made.
     pub(crate) fn bot_of_chat(&self, bot_id: &BotId, chat_id: &str) -> Result<BotRecord> {

@@ -4,17 +4,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use longtrainer_documents::{LoadOptions, load_directory, load_json, load_path};
-use longtrainer_store::{DocumentRecord, NewDocument};
+use longtrainer_documents::{LoadOptions, load_directory, load_json, load_link, load_path};
+use longtrainer_store::{AddedDocuments, NewDocument};
 
 pub use longtrainer_documents::{Document, Metadata};
+pub use longtrainer_store::DocumentRecord;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::BotId;
 use crate::trainer::LongTrainer;
 
 /// Documents read from the store at once: a bot may have far more than memory holds.
 const PAGE: usize = 256;
+
+/// The largest file that is read, in bytes.
+pub fn max_file_bytes() -> u64 {
+    LoadOptions::default().max_file_bytes
+}
 
 /// What an `add_*` call stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +29,15 @@ pub struct AddReport {
     pub added: Vec<u64>,
     /// How many the bot had already (same metadata and text).
     pub already_there: usize,
+}
+
+impl From<AddedDocuments> for AddReport {
+    fn from(added: AddedDocuments) -> Self {
+        Self {
+            added: added.added,
+            already_there: added.already_there,
+        }
+    }
 }
 
 /// What adding a directory stored, and what it could not load.
@@ -56,6 +71,33 @@ impl LongTrainer {
     pub fn add_document_from_path(&self, path: &Path, bot_id: &BotId) -> Result<AddReport> {
         self.bot(bot_id)?;
         self.pass_documents(self.load_documents(path)?, bot_id)
+    }
+
+    /// Adds pages and files of the web by their addresses; their `source` is the address. If one of
+    /// them cannot be had, nothing is added. Links lead to public addresses only, unless
+    /// [`Builder::links`](crate::Builder::links) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LinksOffline`](crate::Error::LinksOffline) where the network may not be used, and those
+    /// of the loaders.
+    pub fn add_document_from_link(&self, links: &[String], bot_id: &BotId) -> Result<AddReport> {
+        self.bot(bot_id)?;
+        let mut documents = Vec::new();
+        for link in links {
+            documents.extend(self.load_link(link)?);
+        }
+        self.pass_documents(documents, bot_id)
+    }
+
+    /// Loads what a link leads to.
+    pub(crate) fn load_link(&self, url: &str) -> Result<Vec<Document>> {
+        if self.models().is_offline() {
+            return Err(Error::LinksOffline {
+                url: url.chars().take(200).collect(),
+            });
+        }
+        Ok(load_link(url, &self.inner.links, &LoadOptions::default())?)
     }
 
     /// Adds every file of a directory whose path below it matches `glob` (`**/*` for all). Files
@@ -95,10 +137,7 @@ impl LongTrainer {
             .inner
             .store
             .add_documents(bot_id.as_str(), &documents)?;
-        Ok(AddReport {
-            added: added.added,
-            already_there: added.already_there,
-        })
+        Ok(added.into())
     }
 
     /// The documents of a bot, in the order they were added.
@@ -142,6 +181,59 @@ impl LongTrainer {
         Ok(chunks.len())
     }
 
+    /// One document with its text.
+    pub fn document(&self, bot_id: &BotId, document_id: u64) -> Result<DocumentRecord> {
+        Ok(self.inner.store.document(bot_id.as_str(), document_id)?)
+    }
+
+    /// Puts a document in the place of another; the bot stops finding the old one at once and finds
+    /// the new one after the next build. Returns the id of the new one.
+    pub fn replace_document(
+        &self,
+        bot_id: &BotId,
+        document_id: u64,
+        document: Document,
+    ) -> Result<AddReport> {
+        self.replace_documents(bot_id, &[document_id], &[new_document(document)])
+    }
+
+    pub(crate) fn replace_documents(
+        &self,
+        bot_id: &BotId,
+        old: &[u64],
+        new: &[NewDocument],
+    ) -> Result<AddReport> {
+        let lock = self.inner.build_lock(bot_id);
+        let _building = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let added = self
+            .inner
+            .store
+            .replace_documents(bot_id.as_str(), old, new)?;
+        self.inner.refresh_index(bot_id)?;
+        Ok(added.into())
+    }
+
+    /// The documents that came from the same file as this one, itself among them.
+    pub(crate) fn documents_of_same_source(
+        &self,
+        bot_id: &BotId,
+        document_id: u64,
+    ) -> Result<Vec<u64>> {
+        let source = self
+            .document(bot_id, document_id)?
+            .metadata
+            .remove("source");
+        let mut same = Vec::new();
+        self.visit_documents(bot_id, |record| {
+            let is_same = source.is_some() && record.metadata.get("source") == source.as_ref();
+            if is_same || record.document_id == document_id {
+                same.push(record.document_id);
+            }
+            Ok(())
+        })?;
+        Ok(same)
+    }
+
     /// Loads a file under its absolute path, so that one file has one `source` wherever the
     /// program was started.
     pub(crate) fn load_documents(&self, path: &Path) -> Result<Vec<Document>> {
@@ -166,7 +258,7 @@ impl LongTrainer {
     }
 }
 
-fn new_document(document: Document) -> NewDocument {
+pub(crate) fn new_document(document: Document) -> NewDocument {
     NewDocument {
         page_content: document.page_content,
         metadata: document.metadata,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bytesize::ByteSize;
 use longtrainer_models::Role;
+use longtrainer_store::JobStatus;
 
 use crate::bench::BenchError;
 use crate::ids::BotId;
@@ -212,6 +213,47 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Links lead to the network, which this program was told not to use.
+    #[error("cannot follow the link {url}: this program may not use the network (offline)")]
+    LinksOffline {
+        /// The link.
+        url: String,
+    },
+    /// A job was told to end.
+    #[error("the job was told to end before it was done")]
+    JobStopped,
+    /// A job that has ended cannot be cancelled.
+    #[error("job {job_id} has ended already: {status:?}")]
+    JobEnded {
+        /// The job.
+        job_id: String,
+        /// How it ended.
+        status: JobStatus,
+    },
+    /// A turn could not be written as JSON.
+    #[error("a turn could not be written as JSON")]
+    Export(#[source] serde_json::Error),
+    /// So many jobs wait already that one more is not taken.
+    #[error("{limit} jobs wait already; try again when some of them are done")]
+    TooManyJobs {
+        /// The most that may wait.
+        limit: usize,
+    },
+    /// What a job has to do could not be written down.
+    #[error("the job could not be written down")]
+    JobTask(#[source] serde_json::Error),
+    /// What a stored job has to do is nothing that this version can do.
+    #[error("this version does not know how to do this job")]
+    UnknownJobTask,
+    /// A job broke off by a fault of the program.
+    #[error("a fault of the program broke the job off; its log says more")]
+    JobPanicked,
+    /// A file that was sent in has a name that no file can have.
+    #[error("{name:?} is not usable as a file name")]
+    FileName {
+        /// How it begins.
+        name: String,
+    },
     /// A file of the data directory could not be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -321,6 +363,20 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// Its message, and those of its causes that it does not repeat itself.
+    pub fn with_causes(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
+            cause = error.source();
+        }
+        message
+    }
+
     /// Which kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -343,12 +399,18 @@ impl Error {
             | Self::NotSquad { .. }
             | Self::NotVqa { .. }
             | Self::NoQuestions { .. }
+            | Self::FileName { .. }
             | Self::Documents(_) => ErrorKind::InvalidInput,
             Self::NotBuilt { .. }
             | Self::ReindexNeeded { .. }
             | Self::ModelInUse { .. }
-            | Self::ModelPinned { .. } => ErrorKind::Conflict,
-            Self::NoDefaultModel { .. } | Self::OutOfModelMemory { .. } => ErrorKind::Unavailable,
+            | Self::ModelPinned { .. }
+            | Self::JobStopped
+            | Self::JobEnded { .. } => ErrorKind::Conflict,
+            Self::NoDefaultModel { .. }
+            | Self::OutOfModelMemory { .. }
+            | Self::TooManyJobs { .. }
+            | Self::LinksOffline { .. } => ErrorKind::Unavailable,
             Self::VqaBrokeOff
             | Self::AnswerBrokeOff { .. }
             | Self::AnswerNotOfSchema { .. }
@@ -356,6 +418,10 @@ impl Error {
             | Self::KeepAliveThread { .. }
             | Self::Io { .. }
             | Self::TrainingFile { .. }
+            | Self::JobTask(_)
+            | Self::Export(_)
+            | Self::UnknownJobTask
+            | Self::JobPanicked
             | Self::Index(_) => ErrorKind::Internal,
             Self::Bench(error) => error.kind(),
             Self::Inference(error) => inference_kind(error),

@@ -8,6 +8,8 @@ pub mod bench;
 mod bot_indexes;
 mod bots;
 mod build;
+mod chat_export;
+mod chat_search;
 mod chats;
 mod conversation;
 mod direct;
@@ -32,18 +34,23 @@ mod vision_parts;
 
 pub use bots::{BotOptions, BotUpdate, UpdateReport};
 pub use build::{BuildProgress, BuildReport};
+pub use chat_export::{ChatExport, ExportFormat};
+pub use chat_search::{ChatMatch, ChatSearch};
 pub use chats::ChatList;
 pub use conversation::HistoryUse;
 pub use direct::{
     BotChat, DEFAULT_DIRECT_TOKENS, DEFAULT_TEXT_TOKENS, DirectAnswer, Embedded, EmbeddingInput,
     Grounds, ModelRequest, Prompt, UsableModel,
 };
-pub use documents::{AddReport, DirectoryReport, Document, DocumentSummary, Metadata};
+pub use documents::{
+    AddReport, DirectoryReport, Document, DocumentRecord, DocumentSummary, Metadata, max_file_bytes,
+};
 pub use error::{Error, ErrorKind, HeldModel, Result};
 pub use evaluation::{
     FollowUpEvaluation, FollowUpRecall, RetrievalEvaluation, VqaAnswer, VqaEvaluation, VqaKind,
 };
 pub use ids::{BotId, ChatId, VisionChatId};
+pub use jobs::{IngestSource, JobTask, Upload, file_name_of};
 pub use loaded_models::LoadedModel;
 pub use model_pool::{KeepAlive, MemoryBudget};
 pub use prompt::{DEFAULT_PROMPT_TEMPLATE, PromptTemplate};
@@ -58,6 +65,7 @@ pub use training::TrainReport;
 pub use vision::{ImageInput, MissingPicture};
 pub use vision_parts::VisionParts;
 
+pub use longtrainer_documents::{LinkError, LinkOptions, LinkPolicy, ParseNetworkError};
 pub use longtrainer_images::Error as PictureError;
 pub use longtrainer_inference::Error as InferenceError;
 pub use longtrainer_inference::{
@@ -70,7 +78,7 @@ pub use longtrainer_inference::{
 pub use longtrainer_models as models;
 pub use longtrainer_store::Error as StoreError;
 pub use longtrainer_store::{
-    BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobRecord, JobStatus, Order,
-    PictureRecord, SourceRecord, TurnRecord, TurnStatus, UploadedFile, VectorSpace,
+    BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobProgress, JobRecord, JobStatus,
+    Order, PictureRecord, SourceRecord, TurnRecord, TurnStatus, UploadedFile, VectorSpace,
     VisionTurnRecord,
 };

@@ -132,7 +132,12 @@ impl DataDir {
     pub(crate) fn create(root: PathBuf) -> Result<Self> {
         let root = std::path::absolute(&root).unwrap_or(root);
         let dir = Self { root };
-        for folder in [dir.root.clone(), dir.indexes(), dir.training_root()] {
+        for folder in [
+            dir.root.clone(),
+            dir.indexes(),
+            dir.training_root(),
+            dir.uploads(),
+        ] {
             std::fs::create_dir_all(&folder).map_err(|source| Error::Io {
                 action: "create the directory",
                 path: folder,
@@ -152,6 +157,18 @@ impl DataDir {
 
     pub(crate) fn training(&self, bot_id: &crate::BotId) -> PathBuf {
         self.training_root().join(bot_id.as_str())
+    }
+
+    /// Where files wait that were sent in and not yet read: a folder an upload.
+    pub(crate) fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    /// Removes the files of an upload, if they are there.
+    pub(crate) fn remove_upload(&self, upload: &str) -> Result<()> {
+        crate::bots::remove_if_there(self.uploads().join(upload), |path| {
+            std::fs::remove_dir_all(path)
+        })
     }
 
     fn indexes(&self) -> PathBuf {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use longtrainer_documents::LinkOptions;
 use longtrainer_inference::{DeviceChoice, Embedder, EngineOptions, TextModel};
 use longtrainer_models::{Registry, RegistryOptions, Role};
 use longtrainer_store::{BotRecord, RedbStore, Store};
@@ -12,6 +13,7 @@ use crate::bot_indexes::BotIndexes;
 use crate::direct::EmbeddingQueues;
 use crate::error::Result;
 use crate::ids::BotId;
+use crate::jobs::RunningJobs;
 use crate::model_pool::{
     EmbedderLease, KeepAlive, MemoryBudget, ModelPool, TextModelLease, VisionModelLease,
 };
@@ -51,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) embedding_queues: EmbeddingQueues,
     pub(crate) data_dir: DataDir,
     pub(crate) defaults: Defaults,
+    pub(crate) jobs: RunningJobs,
+    pub(crate) links: LinkOptions,
     build_locks: Mutex<HashMap<BotId, Arc<Mutex<()>>>>,
 }
 
@@ -63,6 +67,7 @@ pub struct Builder {
     defaults: Defaults,
     memory_budget: MemoryBudget,
     keep_alive: KeepAlive,
+    links: LinkOptions,
     embedders: Vec<Arc<dyn Embedder>>,
     text_models: Vec<Arc<dyn TextModel>>,
     vision_models: Vec<Arc<dyn TextModel>>,
@@ -105,6 +110,14 @@ impl Builder {
     /// How long a model stays in memory when nobody uses it. The default is for ever.
     pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.keep_alive = keep_alive;
+        self
+    }
+
+    /// Where links to documents may lead, and how far they are followed. The default is public
+    /// addresses alone, for a library as for a server: a program that follows links of people it trusts
+    /// may allow hosts and networks of its own.
+    pub fn links(mut self, links: LinkOptions) -> Self {
+        self.links = links;
         self
     }
 
@@ -163,6 +176,8 @@ impl Builder {
             embedding_queues: EmbeddingQueues::default(),
             data_dir,
             defaults: self.defaults,
+            jobs: RunningJobs::default(),
+            links: self.links,
             build_locks: Mutex::default(),
         };
         Ok(LongTrainer {
@@ -191,6 +206,7 @@ impl LongTrainer {
             defaults: Defaults::default(),
             memory_budget: MemoryBudget::default(),
             keep_alive: KeepAlive::default(),
+            links: LinkOptions::default(),
             embedders: Vec::new(),
             text_models: Vec::new(),
             vision_models: Vec::new(),

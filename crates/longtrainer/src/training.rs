@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
-use crate::build::BuildReport;
+use crate::build::{BuildReport, Watch};
 use crate::error::{Error, Result};
 use crate::ids::BotId;
 use crate::trainer::LongTrainer;
@@ -35,6 +35,15 @@ impl LongTrainer {
     /// The bot keeps its prompt and settings. Failed, cancelled and empty turns and those of vision
     /// chats are left out.
     pub fn train_chats(&self, bot_id: &BotId) -> Result<TrainReport> {
+        self.train_chats_watched(bot_id, &mut |_| Ok(()))
+    }
+
+    /// [`LongTrainer::train_chats`], of which whoever watches may end the build.
+    pub(crate) fn train_chats_watched(
+        &self,
+        bot_id: &BotId,
+        progress: Watch<'_>,
+    ) -> Result<TrainReport> {
         self.bot(bot_id)?;
         let (keys, turns): (Vec<_>, Vec<_>) = self
             .inner
@@ -51,7 +60,7 @@ impl LongTrainer {
             message: "Trainer updated with new chat history.".to_owned(),
             csv_path: Some(csv_path),
             turns: turns.len(),
-            build: Some(self.build(bot_id, &mut |_| {})?),
+            build: Some(self.build(bot_id, progress)?),
         })
     }
 

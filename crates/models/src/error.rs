@@ -18,6 +18,9 @@ pub enum Error {
         /// Every name there is.
         known: Vec<String>,
     },
+    /// Whoever asked for the pull no longer wants it.
+    #[error("the pull was cancelled")]
+    PullCancelled,
     /// The list of models cannot be read as such.
     #[error("the model list {} is malformed at line {line}", path.display())]
     Manifest {

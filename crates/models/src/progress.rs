@@ -13,6 +13,11 @@ pub trait Progress {
     fn advance(&mut self, bytes: u64);
     /// The transfer has ended, well or not.
     fn finish(&mut self);
+    /// Whether the pull is no longer wanted. It then ends with
+    /// [`Error::PullCancelled`](crate::Error::PullCancelled); what has arrived is of use to the next.
+    fn cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Ignores all progress.

@@ -85,6 +85,7 @@ impl ApiError {
         }
     }
 
+    /// The status that it is answered with.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

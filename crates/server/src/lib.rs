@@ -12,10 +12,14 @@ mod allowed_path;
 mod answer;
 mod api_error;
 mod body;
+mod bot_patch;
+mod chat_types;
 mod error;
+mod export;
 mod handlers;
 mod ids;
-mod ingestion;
+mod job_runner;
+mod job_types;
 mod local_only;
 mod openai;
 mod options;
@@ -27,13 +31,14 @@ mod shutdown;
 mod state;
 mod stream;
 mod types;
+mod upload;
 mod vision_types;
 mod whole_body;
 
 pub use error::{Error, Result};
 pub use options::{
     DEFAULT_BODY_LIMIT, DEFAULT_PICTURE_BODY_LIMIT, DEFAULT_PORT, DEFAULT_SHUTDOWN_GRACE,
-    ServerOptions,
+    DEFAULT_UPLOAD_LIMIT, ServerOptions,
 };
 pub use routes::router;
 pub use server::{Server, run};

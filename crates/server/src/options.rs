@@ -12,6 +12,8 @@ pub const DEFAULT_PORT: u16 = 8000;
 pub const DEFAULT_BODY_LIMIT: usize = 2 << 20;
 /// Most bytes of the body of a question about pictures, which may hold them as data URLs.
 pub const DEFAULT_PICTURE_BODY_LIMIT: usize = 32 << 20;
+/// Most bytes of the files of one upload together.
+pub const DEFAULT_UPLOAD_LIMIT: usize = 256 << 20;
 /// How long answers may go on once the server is told to stop.
 pub const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
@@ -29,6 +31,8 @@ pub struct ServerOptions {
     pub body_limit: usize,
     /// The same for a question about pictures, which may hold them as data URLs.
     pub picture_body_limit: usize,
+    /// Most bytes of the files of one upload together.
+    pub upload_limit: usize,
     /// How long answers may go on once the server is told to stop; then they are cancelled.
     pub shutdown_grace: Duration,
 }
@@ -41,6 +45,7 @@ impl Default for ServerOptions {
             allow_dirs: Vec::new(),
             body_limit: DEFAULT_BODY_LIMIT,
             picture_body_limit: DEFAULT_PICTURE_BODY_LIMIT,
+            upload_limit: DEFAULT_UPLOAD_LIMIT,
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
         }
     }

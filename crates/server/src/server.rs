@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use longtrainer::LongTrainer;
+use longtrainer::{JobRecord, LongTrainer};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
+use crate::job_runner;
 use crate::options::ServerOptions;
 use crate::routes::with_state;
 use crate::shutdown::Signals;
@@ -28,6 +29,8 @@ pub struct Server {
     address: SocketAddr,
     trainer: LongTrainer,
     options: ServerOptions,
+    /// Jobs that an earlier run left.
+    resumed: Vec<JobRecord>,
 }
 
 /// Serves until SIGINT or SIGTERM.
@@ -36,8 +39,8 @@ pub async fn run(trainer: LongTrainer, options: ServerOptions) -> Result<()> {
 }
 
 impl Server {
-    /// Checks the options, marks the jobs that an earlier run left unfinished as failed, and
-    /// listens.
+    /// Checks the options, listens, and looks through the jobs that an earlier run left: what can be
+    /// done is begun again by [`Server::run`], the rest is marked as failed.
     pub async fn bind(trainer: LongTrainer, options: ServerOptions) -> Result<Self> {
         options.check()?;
         let wanted = SocketAddr::new(options.host, options.port);
@@ -47,20 +50,19 @@ impl Server {
         };
         let listener = TcpListener::bind(wanted).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let failed = trainer
-            .fail_interrupted_jobs()
+        let resumed = trainer
+            .resume_jobs()
             .map_err(|source| Error::Jobs { source })?;
-        if failed > 0 {
-            tracing::warn!(
-                failed,
-                "jobs that the last run left unfinished are marked as failed"
-            );
+        if !resumed.is_empty() {
+            let jobs = resumed.len();
+            tracing::info!(jobs, "going on with what the last run left");
         }
         Ok(Self {
             listener,
             address,
             trainer,
             options,
+            resumed,
         })
     }
 
@@ -87,7 +89,11 @@ impl Server {
         tracing::info!(url = self.url(), "listening");
         let grace = self.options.shutdown_grace;
         let state = AppState::new(self.trainer.clone(), self.options.clone());
+        for job in &self.resumed {
+            job_runner::start(&state, job);
+        }
         let no_more = CancellationToken::new();
+        let trainer = self.trainer.clone();
         let mut serving = self.start(&state, no_more.clone());
         tokio::select! {
             ended = &mut serving => return how_it_ended(ended),
@@ -100,6 +106,8 @@ impl Server {
             () = stop() => {}
             () = tokio::time::sleep(grace) => {}
         }
+        // A job ends at its next safe place and is taken up again at the next start.
+        trainer.interrupt_jobs();
         finish(&state, serving).await;
         Ok(())
     }

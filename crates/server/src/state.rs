@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use longtrainer::LongTrainer;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api_error::ApiError;
+use crate::job_runner::JobSlots;
 use crate::options::ServerOptions;
-
-/// Files read at once: parsing is bound by the processor, and a large file by memory.
-const INGESTIONS_AT_ONCE: usize = 2;
 
 /// What all handlers share. Clones are cheap.
 #[derive(Clone)]
@@ -23,8 +20,8 @@ pub(crate) struct AppState {
     pub(crate) stop_answers: CancellationToken,
     /// What the server waits for before it ends: jobs, and cancelled turns that are being stored.
     pub(crate) tasks: TaskTracker,
-    /// Held by a job while it reads a file.
-    pub(crate) ingestions: Arc<Semaphore>,
+    /// Held by jobs at work.
+    pub(crate) jobs: JobSlots,
 }
 
 impl AppState {
@@ -34,7 +31,7 @@ impl AppState {
             options: Arc::new(options),
             stop_answers: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            ingestions: Arc::new(Semaphore::new(INGESTIONS_AT_ONCE)),
+            jobs: JobSlots::default(),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Plain text has no place for an error. One that comes before the first piece is answered as an
 //! error; a later one breaks the connection off, so that no client takes half an answer for a
-//! whole one. Events tell it: `sources`, then `token`s, then `done` or `error`.
+//! whole one. Events tell it: `sources`, then `token`s, then `usage` and `done`, or `error`. A comment
+//! every 15 seconds keeps a connection alive on which nothing is said.
 
 use std::convert::Infallible;
 
@@ -18,7 +19,7 @@ use serde::Serialize;
 
 use crate::answer::AnswerStream;
 use crate::api_error::ApiError;
-use crate::types::{ErrorBody, SourcesEvent, TokenEvent, passages};
+use crate::types::{ErrorEvent, SourcesEvent, TokenEvent, UsageBody, passages};
 
 /// How an answer is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,31 +78,50 @@ async fn next_text(answer: &mut AnswerStream) -> Option<Result<Bytes, ApiError>>
 
 /// The answer as server-sent events, the last of which has it whole, as a `B`.
 pub(crate) fn events<B: From<Answer> + Serialize>(answer: AnswerStream) -> Response {
-    let events = unfold(answer, async |mut answer| {
-        let chunk = answer.next().await?;
-        Some((Ok::<_, Infallible>(event::<B>(chunk)), answer))
+    let told = Telling { answer, last: None };
+    let events = unfold(told, async |mut told| {
+        let event = told.next::<B>().await?;
+        Some((Ok::<_, Infallible>(event), told))
     });
     Sse::new(events)
         .keep_alive(KeepAlive::default())
         .into_response()
 }
 
-fn event<B: From<Answer> + Serialize>(chunk: Result<Chunk, ApiError>) -> Event {
-    match chunk {
-        Ok(Chunk::Sources(found)) => named(
-            "sources",
-            &SourcesEvent {
-                sources: passages(found),
-            },
-        ),
-        Ok(Chunk::Text(text)) => named("token", &TokenEvent { text }),
-        Ok(Chunk::Done(answer)) => named("done", &B::from(*answer)),
-        Err(error) => named(
-            "error",
-            &ErrorBody {
-                detail: error.detail().to_owned(),
-            },
-        ),
+/// An answer that is told in events.
+struct Telling {
+    answer: AnswerStream,
+    /// What comes after the usage.
+    last: Option<Event>,
+}
+
+impl Telling {
+    /// The next event; `None` after `done` or `error`.
+    async fn next<B: From<Answer> + Serialize>(&mut self) -> Option<Event> {
+        if let Some(event) = self.last.take() {
+            return Some(event);
+        }
+        Some(match self.answer.next().await? {
+            Ok(Chunk::Sources(found)) => named(
+                "sources",
+                &SourcesEvent {
+                    sources: passages(found),
+                },
+            ),
+            Ok(Chunk::Text(text)) => named("token", &TokenEvent { text }),
+            Ok(Chunk::Done(answer)) => {
+                let usage = UsageBody::from(answer.usage);
+                self.last = Some(named("done", &B::from(*answer)));
+                named("usage", &usage)
+            }
+            Err(error) => named(
+                "error",
+                &ErrorEvent {
+                    detail: error.detail().to_owned(),
+                    status: error.status().as_u16(),
+                },
+            ),
+        })
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use longtrainer::{
-    Answer, BotOptions, BotRecord, BuildReport, ChatRecord, DocumentSummary, FinishReason,
-    HistoryUse, JobRecord, JobStatus, Metadata, ResponseOptions, Retrieval, RetrievalUse,
+    AddReport, Answer, BotOptions, BotRecord, BuildReport, DocumentRecord, DocumentSummary,
+    FinishReason, HistoryUse, Metadata, ResponseOptions, Retrieval, RetrievalUse,
     RetrievedDocument, TrainReport, TurnRecord, UploadedFile, Usage,
 };
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,9 @@ pub(crate) struct PathRequest {
     pub(crate) path: PathBuf,
     #[serde(default)]
     use_unstructured: bool,
+    /// Whether the job also builds the bot.
+    #[serde(default)]
+    pub(crate) build: bool,
 }
 
 impl PathRequest {
@@ -154,19 +157,64 @@ impl PathRequest {
 }
 
 #[derive(Serialize)]
-pub(crate) struct JobBegun {
-    pub(crate) job_id: String,
-    pub(crate) status: JobStatus,
-}
-
-#[derive(Serialize)]
-pub(crate) struct JobList {
-    pub(crate) jobs: Vec<JobRecord>,
-}
-
-#[derive(Serialize)]
 pub(crate) struct DocumentList {
     pub(crate) documents: Vec<DocumentSummary>,
+}
+
+/// A document with its text.
+#[derive(Serialize)]
+pub(crate) struct DocumentBody {
+    document_id: u64,
+    page_content: String,
+    metadata: Metadata,
+    added_at: String,
+    /// Number of its chunks; `null` while it waits for the next build.
+    chunks: Option<u64>,
+}
+
+impl From<DocumentRecord> for DocumentBody {
+    fn from(document: DocumentRecord) -> Self {
+        Self {
+            document_id: document.document_id,
+            page_content: document.page_content,
+            metadata: document.metadata,
+            added_at: document.added_at.to_string(),
+            chunks: document.chunks.map(|span| span.count),
+        }
+    }
+}
+
+/// What was stored of what was to be added.
+#[derive(Serialize)]
+pub(crate) struct Added {
+    added: usize,
+    already_there: usize,
+}
+
+impl From<AddReport> for Added {
+    fn from(report: AddReport) -> Self {
+        Self {
+            added: report.added.len(),
+            already_there: report.already_there,
+        }
+    }
+}
+
+/// A text in the place of another.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplaceRequest {
+    pub(crate) page_content: String,
+    /// `None`: that of the document whose place it takes.
+    pub(crate) metadata: Option<Metadata>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Replaced {
+    pub(crate) bot_id: String,
+    /// The id of the new document; ids are never used twice.
+    pub(crate) document_id: Option<u64>,
+    pub(crate) replaced: u64,
 }
 
 #[derive(Deserialize)]
@@ -221,27 +269,6 @@ impl From<RetrievedDocument> for Passage {
 /// Passages as JSON has them.
 pub(crate) fn passages(found: Vec<RetrievedDocument>) -> Vec<Passage> {
     found.into_iter().map(Passage::from).collect()
-}
-
-/// A bot's chats: the documented ids, and the same chats with their titles and times.
-#[derive(Serialize)]
-pub(crate) struct ChatsOfBot {
-    chat_ids: Vec<String>,
-    vision_chat_ids: Vec<String>,
-    chats: Vec<ChatRecord>,
-    vision_chats: Vec<ChatRecord>,
-}
-
-impl ChatsOfBot {
-    pub(crate) fn new(chats: Vec<ChatRecord>, vision_chats: Vec<ChatRecord>) -> Self {
-        let ids = |chats: &[ChatRecord]| chats.iter().map(|chat| chat.chat_id.clone()).collect();
-        Self {
-            chat_ids: ids(&chats),
-            vision_chat_ids: ids(&vision_chats),
-            chats,
-            vision_chats,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -481,6 +508,14 @@ fn milliseconds(time: Duration) -> f64 {
 #[derive(Serialize)]
 pub(crate) struct SourcesEvent {
     pub(crate) sources: Vec<Passage>,
+}
+
+/// Why a stream ends before its answer does.
+#[derive(Serialize)]
+pub(crate) struct ErrorEvent {
+    pub(crate) detail: String,
+    /// The status that the same would have had before the stream began.
+    pub(crate) status: u16,
 }
 
 /// A piece of text.

@@ -2,7 +2,7 @@
 //!
 //! A request that is refused with its body unread costs the client its connection, and one that is
 //! still sending when the connection closes never sees the answer. Bodies are small here, those
-//! with pictures apart, so they are read first; one that is too large is read on for a while and dropped.
+//! with pictures apart, so they are read first, but for files, which their routes stream to the disk; one that is too large is read on for a while and dropped.
 
 use std::time::Duration;
 
@@ -16,8 +16,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::api_error::ApiError;
 use crate::openai::BODIES_WITH_PICTURES;
-use crate::routes::ASK_ABOUT_PICTURES;
+use crate::routes::{ASK_ABOUT_PICTURES, TAKE_FILES};
 use crate::state::AppState;
+use crate::upload::is_multipart;
 
 /// How much of a body that is too large is read and dropped, as a multiple of the limit.
 const DRAINED: usize = 8;
@@ -30,12 +31,22 @@ pub(crate) async fn whole_body(
     request: Request,
     next: Next,
 ) -> Response {
+    if holds_files(&request) {
+        return next.run(request).await;
+    }
     let limit = limit(&state, &request);
     let (parts, body) = request.into_parts();
     match read(body, limit).await {
         Ok(bytes) => next.run(Request::from_parts(parts, bytes.into())).await,
         Err(error) => error.into_response(),
     }
+}
+
+/// Whether the body is files that the route writes to the disk as they come.
+fn holds_files(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>();
+    route.is_some_and(|route| TAKE_FILES.contains(&route.as_str()))
+        && is_multipart(request.headers())
 }
 
 /// Most bytes of this request's body.

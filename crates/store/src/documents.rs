@@ -117,6 +117,18 @@ pub(crate) fn remove(
     Ok(removed)
 }
 
+/// Puts documents in the place of others. What is to go goes first, so that a document may come back
+/// as it was.
+pub(crate) fn replace(
+    txn: &WriteTransaction,
+    bot_id: &str,
+    document_ids: &[u64],
+    new: &[NewDocument],
+) -> Result<AddedDocuments, Failure> {
+    remove(txn, bot_id, document_ids)?;
+    add(txn, bot_id, new)
+}
+
 /// The one field of a document that removing it needs.
 #[derive(Serialize, Deserialize)]
 struct HashOnly {

@@ -30,8 +30,8 @@ mod turns;
 pub use error::{Error, Result, VectorFault};
 pub use records::{
     AddedDocuments, BotRecord, BotSettings, ChatKind, ChatRecord, ChunkRecord, ChunkSpan, Chunking,
-    DocumentRecord, IndexedDocument, JobRecord, JobStatus, NewChunk, NewDocument, Order,
-    PictureCopy, PictureRecord, SourceRecord, TurnKey, TurnRecord, TurnStatus, UploadedFile,
+    DocumentRecord, IndexedDocument, JobProgress, JobRecord, JobStatus, NewChunk, NewDocument,
+    Order, PictureCopy, PictureRecord, SourceRecord, TurnKey, TurnRecord, TurnStatus, UploadedFile,
     VectorSpace, VisionTurnRecord,
 };
 pub use redb_store::RedbStore;

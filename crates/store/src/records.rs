@@ -346,6 +346,26 @@ pub enum JobStatus {
     Success,
     /// Ended by an error; see the job's `error`.
     Failed,
+    /// Ended because somebody asked for it; what it had done by then stays.
+    Cancelled,
+}
+
+impl JobStatus {
+    /// Whether nothing will happen to the job any more.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Success | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// How much of a job is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobProgress {
+    /// What is being done just now, `embedding` for one.
+    pub phase: String,
+    /// How much of the phase is done, in its own unit: files, documents, bytes.
+    pub done: u64,
+    /// How much there is to do; `None` if nobody knows.
+    pub total: Option<u64>,
 }
 
 /// A long piece of work that a server does in the background.
@@ -353,8 +373,8 @@ pub enum JobStatus {
 pub struct JobRecord {
     /// uuid4.
     pub job_id: String,
-    /// The bot it works for; the job ends with the bot.
-    pub bot_id: String,
+    /// The bot it works for, with which it ends; `None` if it works for none.
+    pub bot_id: Option<String>,
     /// Kind of work, `document_ingest` for one.
     #[serde(rename = "type")]
     pub kind: String,
@@ -366,6 +386,18 @@ pub struct JobRecord {
     pub error: Option<String>,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// How much of it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<JobProgress>,
+    /// What it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// What it has to do, in the words of whoever does it: a restart goes on from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Value>,
+    /// How often it has been begun.
+    #[serde(default)]
+    pub attempts: u32,
 }
 
 #[cfg(test)]
@@ -378,5 +410,15 @@ mod tests {
                          "embedding_model":null}"#;
         let settings: BotSettings = serde_json::from_str(stored).unwrap();
         assert_eq!((settings.num_k, settings.ensemble), (Some(4), None));
+    }
+
+    #[test]
+    fn a_job_stored_before_jobs_had_progress_is_read() {
+        let stored = r#"{"job_id":"j","bot_id":"bot-a","type":"document_ingest","status":"pending",
+                         "created_at":"2026-01-01T00:00:00Z","error":null,
+                         "updated_at":"2026-01-01T00:00:00Z"}"#;
+        let job: JobRecord = serde_json::from_str(stored).unwrap();
+        assert_eq!(job.bot_id.as_deref(), Some("bot-a"));
+        assert_eq!((job.progress, job.task, job.attempts), (None, None, 0));
     }
 }

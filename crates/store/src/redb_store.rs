@@ -155,6 +155,16 @@ impl Store for RedbStore {
             .write(|txn| documents::remove(txn, bot_id, document_ids))
     }
 
+    fn replace_documents(
+        &self,
+        bot_id: &str,
+        document_ids: &[u64],
+        new: &[NewDocument],
+    ) -> Result<AddedDocuments> {
+        self.connection
+            .write(|txn| documents::replace(txn, bot_id, document_ids, new))
+    }
+
     fn index_documents(
         &self,
         bot_id: &str,
@@ -210,6 +220,11 @@ impl Store for RedbStore {
             .read(|txn| turns::list(txn, chat_id, order, limit))
     }
 
+    fn turns_from(&self, chat_id: &str, first: u64, limit: usize) -> Result<Vec<TurnRecord>> {
+        self.connection
+            .read(|txn| turns::list_from(txn, chat_id, first, limit))
+    }
+
     fn append_vision_turn(
         &self,
         chat_id: &str,
@@ -235,6 +250,16 @@ impl Store for RedbStore {
             .read(|txn| turns::list(txn, chat_id, order, limit))
     }
 
+    fn vision_turns_from(
+        &self,
+        chat_id: &str,
+        first: u64,
+        limit: usize,
+    ) -> Result<Vec<VisionTurnRecord>> {
+        self.connection
+            .read(|txn| turns::list_from(txn, chat_id, first, limit))
+    }
+
     fn untrained_turns(&self, bot_id: &str) -> Result<Vec<(TurnKey, TurnRecord)>> {
         self.connection.read(|txn| training::untrained(txn, bot_id))
     }
@@ -253,12 +278,29 @@ impl Store for RedbStore {
         self.connection.write(|txn| jobs::put(txn, job))
     }
 
+    fn update_job(&self, job_id: &str, edit: &mut dyn FnMut(&mut JobRecord)) -> Result<JobRecord> {
+        // As in `update_bot`: `edit` runs between two transactions, and the guard keeps others out.
+        let writer = self.connection.writer();
+        let stored = writer.read(|txn| jobs::get(txn, job_id))?;
+        let edited = jobs::edited(stored, edit);
+        writer.write(|txn| jobs::put(txn, &edited))?;
+        Ok(edited)
+    }
+
+    fn remove_job(&self, job_id: &str) -> Result<()> {
+        self.connection.write(|txn| jobs::remove(txn, job_id))
+    }
+
     fn job(&self, job_id: &str) -> Result<JobRecord> {
         self.connection.read(|txn| jobs::get(txn, job_id))
     }
 
     fn jobs(&self, bot_id: &str) -> Result<Vec<JobRecord>> {
         self.connection.read(|txn| jobs::list(txn, bot_id))
+    }
+
+    fn jobs_without_bot(&self) -> Result<Vec<JobRecord>> {
+        self.connection.read(jobs::list_without_bot)
     }
 }
 

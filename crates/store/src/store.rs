@@ -38,6 +38,14 @@ pub trait Store: Send + Sync {
     /// Removes documents with their chunks and vectors; returns the ids of the removed chunks.
     /// If one id is unknown, nothing is removed.
     fn remove_documents(&self, bot_id: &str, document_ids: &[u64]) -> Result<Vec<u64>>;
+    /// Removes documents like [`Store::remove_documents`] and stores others like
+    /// [`Store::add_documents`], in one transaction.
+    fn replace_documents(
+        &self,
+        bot_id: &str,
+        document_ids: &[u64],
+        documents: &[NewDocument],
+    ) -> Result<AddedDocuments>;
 
     /// Stores the chunks and vectors of documents, replacing those they had; marks the documents
     /// searchable and raises `vectors_revision`. Returns each document's new chunk ids.
@@ -75,6 +83,8 @@ pub trait Store: Send + Sync {
     fn append_turn(&self, chat_id: &str, turn: &TurnRecord) -> Result<u64>;
     /// Turns of a text chat, at most `limit` of them (`None`: all).
     fn turns(&self, chat_id: &str, order: Order, limit: Option<usize>) -> Result<Vec<TurnRecord>>;
+    /// At most `limit` turns of a text chat from number `first` on, oldest first.
+    fn turns_from(&self, chat_id: &str, first: u64, limit: usize) -> Result<Vec<TurnRecord>>;
     /// Appends a turn to a vision chat, together with those copies of its pictures that are given,
     /// and notes in the turn which are. Of a bot's pictures of the same hash one copy is kept, for
     /// as long as one of its chats shows it. Returns the turn's number in the chat.
@@ -94,6 +104,14 @@ pub trait Store: Send + Sync {
         limit: Option<usize>,
     ) -> Result<Vec<VisionTurnRecord>>;
 
+    /// At most `limit` turns of a vision chat from number `first` on, oldest first.
+    fn vision_turns_from(
+        &self,
+        chat_id: &str,
+        first: u64,
+        limit: usize,
+    ) -> Result<Vec<VisionTurnRecord>>;
+
     /// The turns of a bot that no training run has taken, oldest first.
     fn untrained_turns(&self, bot_id: &str) -> Result<Vec<(TurnKey, TurnRecord)>>;
     /// Adds the documents of a training run and marks the turns it took, in one transaction. If
@@ -107,8 +125,15 @@ pub trait Store: Send + Sync {
 
     /// Stores a job, new or changed. Fails if its bot is unknown.
     fn put_job(&self, job: &JobRecord) -> Result<()>;
+    /// Reads a job, lets `edit` change it, and stores it, in one transaction; `updated_at` is set by
+    /// the store, and whose job it is stays as it was.
+    fn update_job(&self, job_id: &str, edit: &mut dyn FnMut(&mut JobRecord)) -> Result<JobRecord>;
+    /// Removes a job.
+    fn remove_job(&self, job_id: &str) -> Result<()>;
     /// One job.
     fn job(&self, job_id: &str) -> Result<JobRecord>;
     /// The jobs of a bot, oldest first.
     fn jobs(&self, bot_id: &str) -> Result<Vec<JobRecord>>;
+    /// The jobs that work for no bot, oldest first.
+    fn jobs_without_bot(&self) -> Result<Vec<JobRecord>>;
 }

@@ -126,3 +126,19 @@ pub(crate) fn list<T: Turn>(
         Order::Newest => all.rev().take(limit).map(|entry| Ok(entry?.1)).collect(),
     }
 }
+
+pub(crate) fn list_from<T: Turn>(
+    txn: &ReadTransaction,
+    chat_id: &str,
+    first: u64,
+    limit: usize,
+) -> Result<Vec<T>, Failure> {
+    let chat = chats::find(&txn.records(CHATS)?, chat_id)?;
+    chats::require_kind(&chat, T::KIND)?;
+    let turns = txn.records(T::TABLE)?;
+    turns
+        .range((chat_id, first)..=(chat_id, u64::MAX))?
+        .take(limit)
+        .map(|entry| Ok(entry?.1))
+        .collect()
+}

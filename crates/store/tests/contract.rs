@@ -48,8 +48,13 @@ fn records_come_back_as_they_were_after_reopening() {
     work.error = Some("no space".to_owned());
     store.put_job(&work).unwrap();
 
+    let mut pull = job("job-b", "bot-a", 4);
+    pull.bot_id = None;
+    store.put_job(&pull).unwrap();
+
     let store = &fixture.reopen().store;
     assert_eq!(store.bot("bot-a").unwrap(), bot("bot-a", 0));
+    assert_eq!(store.jobs_without_bot().unwrap(), [pull]);
     assert_eq!(store.turns("text", Order::Newest, None).unwrap(), [said]);
     assert_eq!(
         store.vision_turns("vision", Order::Newest, None).unwrap(),
@@ -467,4 +472,78 @@ fn the_store_can_be_shared_between_threads() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<longtrainer_store::RedbStore>();
     shared::<Error>();
+}
+
+#[test]
+fn a_job_is_changed_removed_and_stays_with_its_owner() {
+    let fixture = with_bots(&["bot-a", "bot-b"]);
+    let store = &fixture.store;
+    store.put_job(&job("job-a", "bot-a", 3)).unwrap();
+    let changed = store
+        .update_job("job-a", &mut |job| {
+            job.status = JobStatus::Cancelled;
+            job.bot_id = Some("bot-b".to_owned());
+            job.job_id = "job-x".to_owned();
+        })
+        .unwrap();
+    assert_eq!(changed.status, JobStatus::Cancelled);
+    assert_eq!(store.jobs("bot-a").unwrap(), [changed]);
+    assert_eq!(store.jobs("bot-b").unwrap(), []);
+    store.remove_job("job-a").unwrap();
+    assert_eq!(store.jobs("bot-a").unwrap(), []);
+    for result in [
+        store.remove_job("job-a"),
+        store.update_job("job-a", &mut |_| {}).map(drop),
+    ] {
+        assert!(matches!(result, Err(Error::JobNotFound { .. })));
+    }
+}
+
+#[test]
+fn documents_are_replaced_whole_or_not_at_all() {
+    let fixture = with_bots(&["bot-a"]);
+    let store = &fixture.store;
+    let old = store
+        .add_documents("bot-a", &[document("old"), document("same")])
+        .unwrap()
+        .added;
+    let unknown = store.replace_documents("bot-a", &[old[0], 999], &[document("new")]);
+    assert!(matches!(unknown, Err(Error::DocumentNotFound { .. })));
+    assert_eq!(store.documents("bot-a", None, 9).unwrap().len(), 2);
+    // A document that comes back as it was is not taken for one that is there already.
+    let replaced = store
+        .replace_documents("bot-a", &old, &[document("same"), document("new")])
+        .unwrap();
+    assert_eq!((replaced.added.len(), replaced.already_there), (2, 0));
+    let texts: Vec<_> = store
+        .documents("bot-a", None, 9)
+        .unwrap()
+        .into_iter()
+        .map(|document| document.page_content)
+        .collect();
+    assert_eq!(texts, ["same", "new"]);
+}
+
+#[test]
+fn turns_are_read_page_by_page() {
+    let fixture = with_bots(&["bot-a"]);
+    let store = &fixture.store;
+    for id in ["chat-a", "chat-b"] {
+        store
+            .create_chat(&chat(id, "bot-a", ChatKind::Text, 5))
+            .unwrap();
+        for number in 0..5 {
+            store
+                .append_turn(id, &turn(&format!("{id} {number}"), number))
+                .unwrap();
+        }
+    }
+    let page = |first, limit| {
+        let turns = store.turns_from("chat-a", first, limit).unwrap();
+        turns.iter().map(|turn| turn.turn).collect::<Vec<_>>()
+    };
+    assert_eq!(page(0, 2), [0, 1]);
+    assert_eq!(page(2, 9), [2, 3, 4]);
+    assert_eq!(page(5, 9), [0; 0]);
+    assert!(store.vision_turns_from("chat-a", 0, 1).is_err());
 }

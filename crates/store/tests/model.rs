@@ -177,7 +177,8 @@ impl Model {
     fn delete_bot(&mut self, bot: usize) -> Result<(), Refusal> {
         self.bots.remove(BOTS[bot]).ok_or("bot")?;
         self.chats.retain(|_, chat| chat.bot != BOTS[bot]);
-        self.jobs.retain(|_, job| job.bot_id != BOTS[bot]);
+        self.jobs
+            .retain(|_, job| job.bot_id.as_deref() != Some(BOTS[bot]));
         Ok(())
     }
 
@@ -617,7 +618,7 @@ fn compare_bot(store: &dyn Store, model: &Model, id: &str, bot: &BotModel) {
     let mut jobs: Vec<_> = model
         .jobs
         .values()
-        .filter(|job| job.bot_id == id)
+        .filter(|job| job.bot_id.as_deref() == Some(id))
         .cloned()
         .collect();
     jobs.sort_by(|a, b| (a.created_at, &a.job_id).cmp(&(b.created_at, &b.job_id)));

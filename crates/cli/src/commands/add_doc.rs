@@ -1,4 +1,4 @@
-//! `add-doc`: files and folders become documents, and the bot is built. A file that cannot be
+//! `add-doc`: files, folders and links become documents, and the bot is built. A file that cannot be
 //! loaded keeps no other out; it is reported, and the command ends with an error.
 
 use std::path::{Path, PathBuf};
@@ -17,8 +17,9 @@ use crate::session::Session;
 pub(crate) struct AddDocFlags {
     /// The bot's id
     bot: BotId,
-    /// Files (PDF, DOCX, CSV, HTML, Markdown, text, JSON, JSON lines) and folders
-    #[arg(required = true, value_name = "PATH")]
+    /// Files (PDF, DOCX, CSV, HTML, Markdown, text, JSON, JSON lines), folders, and links to public
+    /// addresses
+    #[arg(required = true, value_name = "PATH|LINK")]
     paths: Vec<PathBuf>,
     /// Which files of a folder are taken, by their path below it
     #[arg(long, default_value = "**/*")]
@@ -79,7 +80,26 @@ impl Adding<'_> {
         if path.is_dir() {
             return self.add_directory(path);
         }
+        if let Some(link) = link(path) {
+            return self.add_link(link);
+        }
         match self.add_file(path) {
+            Ok(report) => self.total.count(&report),
+            Err(longtrainer::Error::Documents(error)) => self.fail(error.into()),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn add_link(&mut self, link: String) -> anyhow::Result<()> {
+        if self.flags.jq.is_some() {
+            let reason = format!("--jq reads files, and {link} is a link");
+            return Err(CliError::Usage { reason }.into());
+        }
+        match self
+            .trainer
+            .add_document_from_link(&[link], &self.flags.bot)
+        {
             Ok(report) => self.total.count(&report),
             Err(longtrainer::Error::Documents(error)) => self.fail(error.into()),
             Err(error) => return Err(error.into()),
@@ -123,6 +143,16 @@ impl Adding<'_> {
         notes::error(&error);
         self.total.failed += 1;
     }
+}
+
+/// The address of a page, if that is what stands in the place of a path.
+fn link(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    let is_link = ["http://", "https://"].iter().any(|scheme| {
+        let start = text.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    is_link.then(|| text.to_owned())
 }
 
 impl Total {

@@ -141,6 +141,24 @@ fn documents_that_cannot_be_built_offline_are_kept() {
 }
 
 #[test]
+fn a_link_is_not_followed_offline_and_no_file_of_that_name_is_looked_for() {
+    let world = World::new();
+    let bot = world.bot();
+    let run = world.run(&["add-doc", &bot, "HTTP://203.0.113.1/a.txt", "--no-build"]);
+    run.expect(6, &["HTTP://203.0.113.1/a.txt", "offline"]);
+    let run = world.run(&[
+        "add-doc",
+        &bot,
+        "http://203.0.113.1/a.json",
+        "--jq",
+        ".",
+        "--no-build",
+    ]);
+    run.expect(2, &["--jq", "link"]);
+    assert!(sources(&world, &bot).is_empty());
+}
+
+#[test]
 fn documents_are_removed_by_id_or_by_source() {
     let world = World::new();
     let bot = world.bot();

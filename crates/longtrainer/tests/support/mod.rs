@@ -8,13 +8,13 @@
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use longtrainer::{
     BotId, BotOptions, Defaults, Document, Embedder, EmbedderInfo, FinishReason, GenerateRequest,
-    Generation, LongTrainer, Message, Metadata, Picture, StreamItem, TextModel, TextModelInfo,
-    TextStream, TokenChoice, TokenLogprob, TokenizedText, Usage,
+    Generation, LinkOptions, LongTrainer, Message, Metadata, Picture, StreamItem, TextModel,
+    TextModelInfo, TextStream, TokenChoice, TokenLogprob, TokenizedText, Usage,
 };
 
 use longtrainer::models::RegistryOptions;
@@ -31,6 +31,9 @@ pub struct WordEmbedder {
     pub embedded: Mutex<usize>,
     /// The texts of the last call.
     pub last: Mutex<Vec<String>>,
+    /// Calls that are let through; those after wait.
+    let_through: Mutex<Option<usize>>,
+    goes_on: Condvar,
 }
 
 impl WordEmbedder {
@@ -45,7 +48,31 @@ impl WordEmbedder {
             },
             embedded: Mutex::new(0),
             last: Mutex::default(),
+            let_through: Mutex::default(),
+            goes_on: Condvar::new(),
         })
+    }
+
+    /// Lets so many calls through and has those after wait.
+    pub fn pause_after(&self, calls: usize) {
+        *self.let_through.lock().unwrap() = Some(calls);
+    }
+
+    /// Lets all calls through.
+    pub fn resume(&self) {
+        *self.let_through.lock().unwrap() = None;
+        self.goes_on.notify_all();
+    }
+
+    fn wait(&self) {
+        let left = self.let_through.lock().unwrap();
+        let mut left = self
+            .goes_on
+            .wait_while(left, |left| *left == Some(0))
+            .unwrap();
+        if let Some(left) = &mut *left {
+            *left -= 1;
+        }
     }
 }
 
@@ -84,6 +111,7 @@ impl Embedder for WordEmbedder {
     }
 
     fn embed(&self, texts: &[&str]) -> longtrainer_inference::Result<Vec<Vec<f32>>> {
+        self.wait();
         *self.embedded.lock().unwrap() += texts.len();
         *self.last.lock().unwrap() = texts.iter().map(|text| (*text).to_owned()).collect();
         Ok(texts.iter().map(|text| word_vector(text)).collect())
@@ -353,6 +381,8 @@ pub struct World {
 struct Start {
     defaults: Defaults,
     sees: bool,
+    offline: bool,
+    links: LinkOptions,
 }
 
 impl World {
@@ -373,12 +403,31 @@ impl World {
         Self::started(4096, defaults, true)
     }
 
+    /// One without a vision model that may not use the network.
+    pub fn offline() -> Self {
+        let mut world = Self::blind();
+        world.start.offline = true;
+        world.restart()
+    }
+
+    /// One that follows links like this.
+    pub fn with_links(links: LinkOptions) -> Self {
+        let mut world = Self::new();
+        world.start.links = links;
+        world.restart()
+    }
+
     fn started(context_length: usize, defaults: Defaults, sees: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let embedder = WordEmbedder::new("words");
         let model = ScriptedModel::new(context_length);
         let eyes = ScriptedModel::seeing(context_length);
-        let start = Start { defaults, sees };
+        let start = Start {
+            defaults,
+            sees,
+            offline: false,
+            links: LinkOptions::default(),
+        };
         let trainer = open(&dir, &embedder, &model, &eyes, &start);
         Self {
             dir,
@@ -430,6 +479,7 @@ fn open(
     for _ in 0..100 {
         let mut builder = LongTrainer::builder(dir.path())
             .defaults(start.defaults.clone())
+            .links(start.links.clone())
             .embedder(embedder.clone() as Arc<dyn Embedder>)
             .text_model(model.clone() as Arc<dyn TextModel>);
         builder = match start.sees {
@@ -437,6 +487,7 @@ fn open(
             // What the demonstration model looks at, a text model reads: it is not here.
             false => builder.registry(RegistryOptions {
                 models_dir: Some(dir.path().join("models")),
+                offline: start.offline,
                 ..RegistryOptions::default()
             }),
         };

@@ -82,6 +82,9 @@ impl Registry {
         }
         let mut failures = Vec::new();
         for source in sources {
+            if progress.cancelled() {
+                return Err(Error::PullCancelled);
+            }
             progress.source(&source.to_string());
             let files = self.lacking(entry)?;
             let folder = self.own_folder(entry);
@@ -93,7 +96,7 @@ impl Registry {
             match self.fetchers.fetch(&request, progress) {
                 Ok(()) => return Ok(()),
                 // The next source would have to write to the same disk.
-                Err(error @ Error::DiskFull { .. }) => return Err(error),
+                Err(error @ (Error::DiskFull { .. } | Error::PullCancelled)) => return Err(error),
                 Err(error) => {
                     tracing::warn!(model = entry.name, %source, %error, "a source failed");
                     failures.push(FailedSource {

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Repo, RepoType};
@@ -29,6 +29,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// How often a transfer that is cut, but moves, is taken up again.
 const RESUMES: usize = 5;
+/// How often it is asked whether the pull is still wanted.
+const POLL: Duration = Duration::from_millis(250);
 
 /// Fetches from one repository.
 pub(super) struct HubFetcher<'a> {
@@ -106,6 +108,7 @@ impl<'a> HubFetcher<'a> {
                     remove_tree(staging)?;
                     return Err(error);
                 }
+                Err(error @ Error::PullCancelled) => return Err(error),
                 Err(error) if moved.received > 0 && resumes_left > 0 => {
                     tracing::info!(file = remote, %error, "the transfer was cut; going on");
                     resumes_left -= 1;
@@ -154,7 +157,8 @@ impl<'a> HubFetcher<'a> {
         }
     }
 
-    /// Passes progress on until the transfer ends, or falls silent.
+    /// Passes progress on until the transfer ends, falls silent, or is no longer wanted. The client
+    /// cannot be stopped: one that nobody waits for any more goes on to the end of its file.
     fn watch(
         &self,
         inbox: &mpsc::Receiver<Event>,
@@ -163,8 +167,16 @@ impl<'a> HubFetcher<'a> {
         progress: &mut dyn Progress,
     ) -> Result<()> {
         let mut limit = self.connect_limit;
+        let mut heard = Instant::now();
         loop {
-            match inbox.recv_timeout(limit) {
+            if progress.cancelled() {
+                return Err(Error::PullCancelled);
+            }
+            let event = inbox.recv_timeout(limit.min(POLL));
+            if event.is_ok() {
+                heard = Instant::now();
+            }
+            match event {
                 Ok(Event::Answered) => limit = self.silence_limit,
                 Ok(Event::Begin { total, already }) => {
                     moved.already = already;
@@ -175,6 +187,7 @@ impl<'a> HubFetcher<'a> {
                     progress.advance(bytes);
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) if heard.elapsed() < limit => {}
                 Err(RecvTimeoutError::Timeout) => {
                     let url = self.url(remote);
                     return Err(Error::HubSilent {

@@ -76,6 +76,7 @@ fn download(
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(pip_error(requirement, python, status, stderr, work)),
+        Err(_) if progress.cancelled() => Err(Error::PullCancelled),
         Err(source) => Err(Error::io("wait for pip in", work)(source)),
     }
 }
@@ -181,6 +182,11 @@ fn watch(
         let size = file_sizes(work).into_iter().max().unwrap_or(0);
         progress.advance(size.saturating_sub(told));
         told = told.max(size);
+        if progress.cancelled() && ended.is_none() {
+            child.kill()?;
+            child.wait()?;
+            return Err(std::io::ErrorKind::Interrupted.into());
+        }
         match ended {
             Some(status) => return Ok(status),
             None => thread::sleep(POLL),

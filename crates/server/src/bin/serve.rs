@@ -13,7 +13,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{ArgAction, Parser};
 use longtrainer::models::RegistryOptions;
-use longtrainer::{Defaults, DeviceChoice, KeepAlive, LongTrainer, MemoryBudget};
+use longtrainer::{
+    Defaults, DeviceChoice, KeepAlive, LinkOptions, LinkPolicy, LongTrainer, MemoryBudget,
+};
 use longtrainer_server::{DEFAULT_PORT, Server, ServerOptions};
 use tracing::level_filters::LevelFilter;
 
@@ -73,6 +75,12 @@ struct Flags {
     /// Let documents/path and image_paths read files in this directory; may be given several times
     #[arg(long = "allow-dir", value_name = "DIR")]
     allow_dirs: Vec<PathBuf>,
+    /// Let documents/link lead to this host, whatever its address is; may be given several times
+    #[arg(long = "allow-link-host", value_name = "HOST")]
+    allow_link_hosts: Vec<String>,
+    /// Let documents/link lead into this network, as 10.0.0.0/8; may be given several times
+    #[arg(long = "allow-link-network", value_name = "NETWORK")]
+    allow_link_networks: Vec<String>,
     /// Registry name or .gguf file of the text model [default: the registry's]
     #[arg(long, value_name = "MODEL")]
     text_model: Option<String>,
@@ -139,7 +147,12 @@ fn open(flags: Flags) -> anyhow::Result<LongTrainer> {
         vision_model: flags.vision_model,
         ..Defaults::default()
     };
+    let links = LinkOptions {
+        policy: link_policy(&flags.allow_link_hosts, &flags.allow_link_networks)?,
+        ..LinkOptions::default()
+    };
     LongTrainer::builder(&data_dir)
+        .links(links)
         .registry(registry)
         .device(flags.device)
         .defaults(defaults)
@@ -147,6 +160,16 @@ fn open(flags: Flags) -> anyhow::Result<LongTrainer> {
         .keep_alive(flags.keep_alive.unwrap_or_default())
         .build()
         .with_context(|| format!("cannot open the data folder {}", data_dir.display()))
+}
+
+/// Public addresses, and what the flags name.
+fn link_policy(hosts: &[String], networks: &[String]) -> anyhow::Result<LinkPolicy> {
+    let policy = hosts.iter().fold(LinkPolicy::default(), |policy, host| {
+        policy.allow_host(host)
+    });
+    let mut networks = networks.iter();
+    let policy = networks.try_fold(policy, |policy, network| policy.allow_network(network));
+    policy.context("--allow-link-network")
 }
 
 /// `localhost`, or an address in figures: a name could come to mean another machine.

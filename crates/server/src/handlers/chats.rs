@@ -1,20 +1,21 @@
-//! Text chats: made, listed, asked, read, renamed, deleted.
+//! Text chats: made, listed, searched, asked, read, exported, renamed, deleted.
 
 use axum::Json;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use longtrainer::{Answer, BotId, ChatId, ChatKind, ChatRecord};
+use longtrainer::{Answer, BotId, ChatId, ChatKind, ChatRecord, ChatSearch};
 
 use crate::answer::AnswerStream;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
+use crate::chat_types::{ChatsOfBot, ChatsQuery, ExportQuery, SearchChatsQuery};
+use crate::export;
 use crate::ids::Ids;
 use crate::query::QueryOf;
 use crate::scoped::Scoped;
 use crate::stream::{Form, events, plain_text};
 use crate::types::{
-    AnswerBody, ChatsOfBot, Done, Message, Messages, NoFields, OfChat, OrderQuery, Question,
-    RenameRequest,
+    AnswerBody, Done, Message, Messages, NoFields, OfChat, OrderQuery, Question, RenameRequest,
 };
 
 pub(crate) async fn create(
@@ -31,14 +32,59 @@ pub(crate) async fn create(
 pub(crate) async fn list(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
+    QueryOf(query): QueryOf<ChatsQuery>,
 ) -> Result<Json<ChatsOfBot>, ApiError> {
+    query.check()?;
     state
         .call(move |trainer| {
-            let chats = trainer.chats(&bot_id, ChatKind::Text)?;
-            let vision_chats = trainer.chats(&bot_id, ChatKind::Vision)?;
-            Ok::<_, longtrainer::Error>(Json(ChatsOfBot::new(chats, vision_chats)))
+            trainer.bot(&bot_id)?;
+            let chats = |kind| match query.wants(kind) {
+                true => trainer.chats(&bot_id, kind),
+                false => Ok(Vec::new()),
+            };
+            let (text, vision) = (chats(ChatKind::Text)?, chats(ChatKind::Vision)?);
+            Ok::<_, longtrainer::Error>(Json(ChatsOfBot::new(&query, text, vision)))
         })
         .await
+}
+
+/// The turns of a bot's chats that have all words of `q`.
+pub(crate) async fn search(
+    Scoped(state): Scoped,
+    Ids(bot_id): Ids<BotId>,
+    QueryOf(query): QueryOf<SearchChatsQuery>,
+) -> Result<Json<ChatSearch>, ApiError> {
+    let limit = query.limit()?;
+    state
+        .call(move |trainer| trainer.search_chats(&bot_id, &query.q, limit))
+        .await
+        .map(Json)
+}
+
+/// All chats of a bot as a file.
+pub(crate) async fn export_all(
+    Scoped(state): Scoped,
+    Ids(bot_id): Ids<BotId>,
+    QueryOf(query): QueryOf<ExportQuery>,
+) -> Result<Response, ApiError> {
+    let (name, format) = (bot_id.to_string(), query.into());
+    export::file(state, &name, format, move |trainer| {
+        trainer.export_chats(&bot_id, format)
+    })
+    .await
+}
+
+/// One chat as a file.
+pub(crate) async fn export(
+    Scoped(state): Scoped,
+    Ids(chat_id): Ids<ChatId>,
+    QueryOf(query): QueryOf<ExportQuery>,
+) -> Result<Response, ApiError> {
+    let (name, format) = (chat_id.to_string(), query.into());
+    export::file(state, &name, format, move |trainer| {
+        trainer.export_chat(&chat_id, format)
+    })
+    .await
 }
 
 /// Answers a question, whole or in pieces. A client that leaves stops the model, whichever it is.

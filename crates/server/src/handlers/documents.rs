@@ -1,17 +1,27 @@
-//! A bot's documents: added, listed, removed, searched.
+//! A bot's documents: added, sent in, listed, shown, replaced, removed, searched.
 
 use axum::Json;
-use longtrainer::BotId;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use longtrainer::{BotId, Document, IngestSource, JobTask};
 
 use crate::allowed_path::allowed_file;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
+use crate::handlers::jobs;
 use crate::ids::Ids;
-use crate::ingestion;
+use crate::job_runner;
+use crate::job_types::{BackgroundQuery, JobBegun, LinksRequest};
+use crate::query::QueryOf;
 use crate::scoped::Scoped;
+use crate::state::AppState;
 use crate::types::{
-    DocumentList, Done, JobBegun, OfDocument, Passages, PathRequest, SearchRequest,
+    Added, DocumentBody, DocumentList, Done, OfDocument, Passages, PathRequest, ReplaceRequest,
+    Replaced, SearchRequest,
 };
+use crate::upload::{self, Received, is_multipart};
 
 /// Adds a file of this machine, as a job. What can be refused at once is: an unknown bot, a file
 /// that may not be read or is none.
@@ -22,31 +32,55 @@ pub(crate) async fn add_path(
 ) -> Result<Json<JobBegun>, ApiError> {
     request.check()?;
     let options = state.options.clone();
-    let (job, ingestion) = state
+    let task = state
         .call(move |trainer| {
             trainer.bot(&bot_id)?;
             let path = allowed_file(&options.allow_dirs, &request.path)?;
-            ingestion::register(trainer, bot_id, path)
+            Ok::<_, ApiError>(JobTask::Ingest {
+                bot_id,
+                sources: vec![IngestSource::Path { path }],
+                replaces: None,
+                build: request.build,
+            })
         })
         .await?;
-    ingestion.start(&state);
-    Ok(Json(JobBegun {
-        job_id: job.job_id,
-        status: job.status,
-    }))
+    // The documented status is 200.
+    let (_, begun) = jobs::begin(&state, task).await?;
+    Ok(begun)
 }
 
-pub(crate) async fn add_link() -> ApiError {
-    ApiError::not_implemented(
-        "documents/link: this server opens no connection to other machines; save the page and add \
-         it with documents/path",
-    )
+/// Adds what links lead to, and waits for it as documented, or has it done as a job.
+pub(crate) async fn add_link(
+    Scoped(state): Scoped,
+    Ids(bot_id): Ids<BotId>,
+    QueryOf(query): QueryOf<BackgroundQuery>,
+    JsonBody(request): JsonBody<LinksRequest>,
+) -> Result<Response, ApiError> {
+    let LinksRequest { links, build } = request.checked()?;
+    if query.background || build {
+        let sources = links.into_iter().map(|url| IngestSource::Link { url });
+        let task = JobTask::Ingest {
+            bot_id,
+            sources: sources.collect(),
+            replaces: None,
+            build,
+        };
+        return Ok(jobs::begin(&state, task).await?.into_response());
+    }
+    let added = state
+        .call(move |trainer| trainer.add_document_from_link(&links, &bot_id))
+        .await?;
+    let done = Done {
+        status: "ok",
+        ids: Added::from(added),
+    };
+    Ok(Json(done).into_response())
 }
 
 pub(crate) async fn add_query() -> ApiError {
     ApiError::not_implemented(
-        "documents/query: this server opens no connection to other machines, so it cannot search \
-         an encyclopedia; add a file with documents/path",
+        "documents/query: this server searches no encyclopedia; add the pages that you mean with \
+         documents/link",
     )
 }
 
@@ -61,6 +95,99 @@ pub(crate) async fn list(
         })
         .await?;
     Ok(Json(DocumentList { documents }))
+}
+
+/// Takes files in, as a job that reads them.
+pub(crate) async fn upload(
+    Scoped(state): Scoped,
+    Ids(bot_id): Ids<BotId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<JobBegun>), ApiError> {
+    let known = bot_id.clone();
+    if let Err(reason) = state.call(move |trainer| trainer.bot(&known)).await {
+        return Err(upload::refuse(body, reason).await);
+    }
+    let received = upload::receive(&state, &headers, body, usize::MAX).await?;
+    begin_upload_job(&state, received, bot_id, None).await
+}
+
+async fn begin_upload_job(
+    state: &AppState,
+    received: Received,
+    bot_id: BotId,
+    replaces: Option<u64>,
+) -> Result<(StatusCode, Json<JobBegun>), ApiError> {
+    let Received { upload, build } = received;
+    let job = state
+        .call(move |trainer| trainer.begin_upload_job(upload, bot_id, replaces, build))
+        .await?;
+    job_runner::start(state, &job);
+    Ok((StatusCode::ACCEPTED, Json(job.into())))
+}
+
+pub(crate) async fn show(
+    Scoped(state): Scoped,
+    Ids((bot_id, document_id)): Ids<(BotId, u64)>,
+) -> Result<Json<DocumentBody>, ApiError> {
+    let document = state
+        .call(move |trainer| trainer.document(&bot_id, document_id))
+        .await?;
+    Ok(Json(document.into()))
+}
+
+/// Puts a text in the place of a document at once, or, as a job, a file in the place of the document and
+/// of all others that came from the same file.
+pub(crate) async fn replace(
+    Scoped(state): Scoped,
+    Ids((bot_id, document_id)): Ids<(BotId, u64)>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
+    if !is_multipart(&headers) {
+        let JsonBody(text) = JsonBody::from_request(request, &()).await?;
+        return replace_text(&state, bot_id, document_id, text).await;
+    }
+    let known = bot_id.clone();
+    let document = state.call(move |trainer| trainer.document(&known, document_id));
+    if let Err(reason) = document.await {
+        return Err(upload::refuse(request.into_body(), reason).await);
+    }
+    let received = upload::receive(&state, &headers, request.into_body(), 1).await?;
+    let begun = begin_upload_job(&state, received, bot_id, Some(document_id)).await?;
+    Ok(begun.into_response())
+}
+
+async fn replace_text(
+    state: &AppState,
+    bot_id: BotId,
+    document_id: u64,
+    request: ReplaceRequest,
+) -> Result<Response, ApiError> {
+    let id = bot_id.to_string();
+    let added = state
+        .call(move |trainer| {
+            let metadata = match request.metadata {
+                Some(metadata) => metadata,
+                None => trainer.document(&bot_id, document_id)?.metadata,
+            };
+            let document = Document {
+                page_content: request.page_content,
+                metadata,
+            };
+            trainer.replace_document(&bot_id, document_id, document)
+        })
+        .await?;
+    let done = Done {
+        status: "ok",
+        ids: Replaced {
+            bot_id: id,
+            // None if the bot has the same document already.
+            document_id: added.added.first().copied(),
+            replaced: document_id,
+        },
+    };
+    Ok(Json(done).into_response())
 }
 
 pub(crate) async fn delete(

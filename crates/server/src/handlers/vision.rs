@@ -1,13 +1,16 @@
-//! Vision chats: made, asked, read, renamed, deleted.
+//! Vision chats: made, asked, read, exported, renamed, deleted.
 
 use axum::Json;
 use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{IntoResponse, Response};
 use longtrainer::{BotId, ChatRecord, VisionChatId};
 
 use crate::answer::AnswerStream;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
+use crate::chat_types::ExportQuery;
+use crate::export;
 use crate::ids::Ids;
 use crate::query::QueryOf;
 use crate::scoped::Scoped;
@@ -72,6 +75,36 @@ pub(crate) async fn show(
             Ok::<_, longtrainer::Error>(Json(Messages { messages }))
         })
         .await
+}
+
+/// The chat as a file.
+pub(crate) async fn export(
+    Scoped(state): Scoped,
+    Ids(chat_id): Ids<VisionChatId>,
+    QueryOf(query): QueryOf<ExportQuery>,
+) -> Result<Response, ApiError> {
+    let (name, format) = (chat_id.to_string(), query.into());
+    export::file(state, &name, format, move |trainer| {
+        trainer.export_vision_chat(&chat_id, format)
+    })
+    .await
+}
+
+/// A picture of which the chat keeps a copy, by the `sha256` that its turn names. It is what somebody
+/// sent in, so a browser is told to save it and not to guess what it is.
+pub(crate) async fn picture(
+    Scoped(state): Scoped,
+    Ids((chat_id, sha256)): Ids<(VisionChatId, String)>,
+) -> Result<Response, ApiError> {
+    let bytes = state
+        .call(move |trainer| trainer.vision_picture(&chat_id, &sha256))
+        .await?;
+    let headers = [
+        (CONTENT_TYPE, "application/octet-stream"),
+        (CONTENT_DISPOSITION, "attachment"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    Ok((headers, bytes).into_response())
 }
 
 pub(crate) async fn rename(

@@ -243,12 +243,33 @@ fn unknown_and_malformed_ids_are_not_found_by_name() {
             server.post(&format!("/bots/{id}/vectorstore"), &question),
             server.post_nothing(&format!("/bots/{id}/train-chats")),
             server.post_nothing(&format!("/bots/{id}/vision-chats")),
+            server.patch(&format!("/bots/{id}"), &json!({"num_k": 3})),
+            server.post_nothing(&format!("/bots/{id}/build?background=true")),
+            server.post_nothing(&format!("/bots/{id}/train-chats?background=true")),
+            server.post_nothing(&format!("/bots/{id}/reindex")),
+            server.get(&format!("/bots/{id}/documents/1")),
+            server.put(
+                &format!("/bots/{id}/documents/1"),
+                &json!({"page_content": "x"}),
+            ),
+            server.post(
+                &format!("/bots/{id}/documents/link"),
+                &json!({"links": ["http://8.8.8.8/"]}),
+            ),
+            server.get(&format!("/bots/{id}/chats/search?q=x")),
+            server.get(&format!("/bots/{id}/chats/export")),
         ] {
             let reason = reply.refused(404);
             assert!(reason.contains(&named), "{id}: {reason}");
         }
     }
-    for (id, vision_id) in [(NO_CHAT, NO_VISION_CHAT), ("chat-1", "vision-1")] {
+    // Ids of the other kind are as unknown as those that were never given out.
+    for (id, vision_id) in [
+        (NO_CHAT, NO_VISION_CHAT),
+        ("chat-1", "vision-1"),
+        (NO_VISION_CHAT, NO_CHAT),
+        (bot.as_str(), bot.as_str()),
+    ] {
         let pictures = json!({"query": "?", "image_paths": []});
         for (reply, id) in [
             (server.get(&format!("/chats/{id}")), id),
@@ -260,6 +281,15 @@ fn unknown_and_malformed_ids_are_not_found_by_name() {
             (
                 server.post(&format!("/bots/{bot}/chats/{id}"), &question),
                 id,
+            ),
+            (server.get(&format!("/chats/{id}/export")), id),
+            (
+                server.get(&format!("/vision-chats/{vision_id}/export")),
+                vision_id,
+            ),
+            (
+                server.get(&format!("/vision-chats/{vision_id}/pictures/00")),
+                vision_id,
             ),
             (server.get(&format!("/vision-chats/{vision_id}")), vision_id),
             (
@@ -319,4 +349,63 @@ fn unknown_routes_and_wrong_methods_are_json_errors() {
             .refused(405)
             .contains("POST")
     );
+}
+
+#[test]
+fn bodies_of_every_route_are_checked() {
+    let server = TestServer::start();
+    let bot = server.bot(&["Text."]);
+    let (_, chat) = server.chat();
+    let before = server.get(&format!("/bots/{bot}")).ok();
+    let json = |method: &str, path: &str, body: &[u8]| match method {
+        "POST" => server.post_raw(path, JSON, body),
+        _ => server.put_raw(path, JSON, body),
+    };
+    for (method, path) in [
+        ("POST", "/bots".to_owned()),
+        ("POST", format!("/bots/{bot}/build")),
+        ("POST", format!("/bots/{bot}/reindex")),
+        ("POST", format!("/bots/{bot}/load")),
+        ("PUT", format!("/bots/{bot}/prompt")),
+        ("POST", format!("/bots/{bot}/documents/path")),
+        ("POST", format!("/bots/{bot}/documents/link")),
+        ("PUT", format!("/bots/{bot}/documents/0")),
+        ("POST", format!("/bots/{bot}/vectorstore")),
+        ("POST", format!("/bots/{bot}/chats")),
+        ("POST", format!("/bots/{bot}/vision-chats")),
+        ("POST", format!("/bots/{bot}/train-chats")),
+        ("POST", "/jobs/x/cancel".to_owned()),
+        ("POST", "/models/pull".to_owned()),
+        ("POST", "/models/load".to_owned()),
+        ("POST", "/models/unload".to_owned()),
+    ] {
+        for body in [
+            &b"{"[..],
+            b"[]",
+            b"\"x\"",
+            b"{\"nobody_knows_this\": 1}",
+            b"{\"\xff\": 1}",
+            b"\xff\xfe",
+            b"{} {}",
+        ] {
+            let reply = json(method, &path, body);
+            assert_eq!(reply.status, 422, "{method} {path} {body:?}: {reply:?}");
+            assert!(!reply.refused(422).is_empty());
+        }
+    }
+    for body in [
+        json!({"num_k": "3"}),
+        json!({"num_k": -1}),
+        json!({"num_k": 1.5}),
+        json!({"ensemble": "yes"}),
+        json!({"prompt_template": 5}),
+        json!({"bot_id": "bot-x"}),
+        json!({"keep_pictures": []}),
+    ] {
+        server.patch(&format!("/bots/{bot}"), &body).refused(422);
+    }
+    server
+        .patch(&format!("/chats/{chat}"), &json!({"title": 5}))
+        .refused(422);
+    assert_eq!(server.get(&format!("/bots/{bot}")).ok(), before);
 }

@@ -100,3 +100,54 @@ fn a_prompt_holds_from_the_next_question_on() {
     );
     assert_eq!(server.turns(&chat).len(), 2);
 }
+
+#[test]
+fn settings_are_changed_one_by_one_and_taken_back() {
+    let server = TestServer::start();
+    let bot = server.bot(&["Text."]);
+    let path = format!("/bots/{bot}");
+    let patch = |body: serde_json::Value| server.patch(&path, &body).ok()["settings"].clone();
+    let all = patch(json!({
+        "prompt_template": "Answer from {context}.", "num_k": 7, "ensemble": true,
+        "chunk_size": 500, "text_model": "scripted", "embedding_model": "words",
+        "vision_model": "eyes", "keep_pictures": false
+    }));
+    assert_eq!((&all["num_k"], &all["ensemble"]), (&json!(7), &json!(true)));
+    assert_eq!(
+        all["chunking"],
+        json!({"chunk_size": 500, "chunk_overlap": 200})
+    );
+    assert_eq!(
+        (&all["text_model"], &all["keep_pictures"]),
+        (&json!("scripted"), &json!(false))
+    );
+    let one = patch(json!({"num_k": null}));
+    assert_eq!(
+        (&one["num_k"], &one["ensemble"]),
+        (&json!(null), &json!(true))
+    );
+    assert_eq!(
+        patch(json!({"chunk_overlap": 10}))["chunking"]["chunk_size"],
+        500
+    );
+    assert_eq!(
+        patch(json!({"chunk_size": null, "chunk_overlap": null}))["chunking"],
+        json!(null)
+    );
+    let before = patch(json!({}));
+    for (body, part) in [
+        (json!({"num_k": 0}), "num_k"),
+        (json!({"chunk_size": 5, "chunk_overlap": 5}), "overlap"),
+        (json!({"prompt_template": "None."}), "{context}"),
+        (json!({"text_model": "/etc/passwd"}), "/etc/passwd"),
+        (json!({"text_model": "../model.gguf"}), "../model.gguf"),
+        (json!({"text_model": "all-MiniLM-L6-v2"}), "embedding"),
+        (json!({"vision_model": "scripted"}), "scripted"),
+        // Half a change is no change.
+        (json!({"ensemble": false, "num_k": 5000}), "num_k"),
+    ] {
+        let reason = server.patch(&path, &body).refused(400);
+        assert!(reason.contains(part), "{body}: {reason}");
+    }
+    assert_eq!(patch(json!({})), before);
+}

@@ -5,14 +5,9 @@ use serde_json::json;
 use crate::server::TestServer;
 
 #[test]
-fn routes_that_need_the_network_say_why_they_do_nothing() {
+fn a_route_that_searches_the_web_says_why_it_does_nothing() {
     let server = TestServer::start();
     let bot = server.bot(&[]);
-    let link = server.post(
-        &format!("/bots/{bot}/documents/link"),
-        &json!({"links": ["http://x"]}),
-    );
-    assert!(link.refused(501).contains("documents/link"));
     let query = server.post(
         &format!("/bots/{bot}/documents/query"),
         &json!({"search_query": "x"}),

@@ -162,6 +162,15 @@ impl TestServer {
         reply(request.send(body))
     }
 
+    /// A put with headers and a body of any kind.
+    pub(crate) fn put_raw(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut request = self.agent.put(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        reply(request.send(body))
+    }
+
     /// A get with headers.
     pub(crate) fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
         let mut request = self.agent.get(self.url(path));

@@ -51,11 +51,13 @@ fn those_who_accept_events_get_sources_tokens_and_the_end() {
     assert_eq!(reply.content_type, "text/event-stream");
     let events = events(&reply.body);
     let names: Vec<_> = events.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["sources", "token", "token", "done"]);
+    assert_eq!(names, ["sources", "token", "token", "usage", "done"]);
     assert_eq!(events[0].1["sources"][0]["metadata"]["source"], "text 0");
     assert_eq!(events[1].1, json!({"text": "one\ntwo "}));
-    assert_eq!(events[3].1["answer"], "one\ntwo three");
-    assert_eq!(events[3].1["turn"], 0);
+    assert_eq!(events[3].1["total_tokens"], 0);
+    assert_eq!(events[3].1, events[4].1["usage"]);
+    assert_eq!(events[4].1["answer"], "one\ntwo three");
+    assert_eq!(events[4].1["turn"], 0);
 }
 
 #[test]
@@ -75,6 +77,7 @@ fn a_failure_is_an_event() {
         data["detail"].as_str().unwrap().contains("has stopped"),
         "{data}"
     );
+    assert_eq!(data["status"], 500);
     assert_eq!(server.only_turn(&chat)["status"], "failed");
 }
 

@@ -140,12 +140,16 @@ pub(crate) fn picture(byte: u8) -> (PictureRecord, PictureCopy) {
 pub(crate) fn job(job_id: &str, bot_id: &str, seconds: i64) -> JobRecord {
     JobRecord {
         job_id: job_id.to_owned(),
-        bot_id: bot_id.to_owned(),
+        bot_id: Some(bot_id.to_owned()),
         kind: "document_ingest".to_owned(),
         status: JobStatus::Pending,
         created_at: at(seconds),
         error: None,
         updated_at: at(seconds),
+        progress: None,
+        result: None,
+        task: None,
+        attempts: 0,
     }
 }
 
