@@ -48,7 +48,7 @@ SIZES = {
 TILES = {"low": 1, "auto": 2, "high": 4}
 NEW_TOKENS, TOP = 32, 20
 # The largest difference of a log probability; reference and ours in f32, keys and values of ours in f16.
-TOLERANCE = {"f32": 0.1, "bf16": 0.3, "int8": 0.6}
+TOLERANCE = {"f32": 0.05, "bf16": 0.1, "int8": 0.3}
 
 
 def question(text, *pictures):
@@ -101,8 +101,8 @@ def write_model(size, folder):
         text_config={
             "model_type": "llama", "vocab_size": vocabulary, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
             "rope_theta": 100000.0, "bos_token_id": 1, "eos_token_id": end, "pad_token_id": 2,
-            # Larger than is usual, so that tokens differ in how likely they are.
-            "initializer_range": 0.06, **size["text"],
+            # So that a map neither shrinks nor stretches what it is given, as a trained one would not.
+            "initializer_range": size["text"]["hidden_size"] ** -0.5, **size["text"],
         },
         vision_config={"image_size": size["tile"], "patch_size": size["patch"], **size["vision"]},
         image_token_id=fast.convert_tokens_to_ids(IMAGE), scale_factor=size["scale"], eos_token_id=end,
@@ -111,7 +111,8 @@ def write_model(size, folder):
     torch.manual_seed(5)
     model = Idefics3ForConditionalGeneration(config).eval().to(torch.float32)
     with torch.no_grad():
-        model.lm_head.weight[end] = 0  # An answer that ends at once compares nothing.
+        model.lm_head.weight *= 2  # So that tokens differ in how likely they are.
+        model.lm_head.weight[[0, 1, 2, end]] = 0  # An answer that ends at once compares nothing.
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return model, processor
