@@ -79,7 +79,7 @@ impl LongTrainer {
     ///
     /// # Errors
     ///
-    /// [`Error::LinksOffline`](crate::Error::LinksOffline) where the network may not be used, and those
+    /// [`Error::LinksOffline`] where the network may not be used, and those
     /// of the loaders.
     pub fn add_document_from_link(&self, links: &[String], bot_id: &BotId) -> Result<AddReport> {
         self.bot(bot_id)?;

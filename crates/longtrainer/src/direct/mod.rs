@@ -128,8 +128,8 @@ impl LongTrainer {
     /// # Errors
     ///
     /// That of the registry for a name that is not offered,
-    /// [`Error::ModelRole`](crate::Error::ModelRole) and
-    /// [`Error::ModelDoesNotSee`](crate::Error::ModelDoesNotSee) for a model that cannot do this, those of
+    /// [`Error::ModelRole`] and
+    /// [`Error::ModelDoesNotSee`] for a model that cannot do this, those of
     /// loading it, and whatever the model refuses: a prompt that is too long, a number out of range.
     pub fn ask_model(&self, model: &str, request: ModelRequest) -> Result<DirectAnswer> {
         let lease = match &request.prompt {

@@ -1,8 +1,8 @@
 //! Jobs: long work that somebody asked for and does not wait for.
 //!
 //! A job is written down before it is acknowledged, with all that it takes to do it. Whoever has
-//! threads, a server, [runs](LongTrainer::run_job) it; anybody may look at it or cancel it. After a
-//! crash [`LongTrainer::resume_jobs`] finds what was left: every kind of work here may be done twice
+//! threads, a server, [runs](crate::LongTrainer::run_job) it; anybody may look at it or cancel it. After a
+//! crash [`LongTrainer::resume_jobs`](crate::LongTrainer::resume_jobs) finds what was left: every kind of work here may be done twice
 //! with the result of once, so it is begun again, unless what it was to read is gone or it has
 //! taken the process down several times.
 
