@@ -55,10 +55,7 @@ pub(super) fn segment_attention_on(
     out: &mut [f32],
 ) -> Result<()> {
     let width = heads.saturating_mul(head_dim);
-    let rows = require_rows("out", width, out.len())?;
-    require_length("qkv", out.len().saturating_mul(3), qkv.len())?;
-    require_total(rows, lengths)?;
-    if rows == 0 {
+    if require_texts(width, qkv.len(), lengths, out.len())? == 0 {
         return Ok(());
     }
     let job = Job {
@@ -89,8 +86,21 @@ pub(super) fn segment_attention_on(
     Ok(())
 }
 
+/// How many rows of `width` the texts have, if inputs and outputs have as many.
+pub(super) fn require_texts(
+    width: usize,
+    qkv: usize,
+    lengths: &[usize],
+    out: usize,
+) -> Result<usize> {
+    let rows = require_rows("out", width, out)?;
+    require_length("qkv", out.saturating_mul(3), qkv)?;
+    require_total(rows, lengths)?;
+    Ok(rows)
+}
+
 /// That the texts have as many tokens as there are rows. Rows of no width are none.
-pub(super) fn require_total(rows: usize, lengths: &[usize]) -> Result<()> {
+fn require_total(rows: usize, lengths: &[usize]) -> Result<()> {
     let total = lengths
         .iter()
         .try_fold(0usize, |total, length| total.checked_add(*length));

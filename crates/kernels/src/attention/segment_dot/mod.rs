@@ -22,11 +22,10 @@ use std::ops::Range;
 
 use crate::disjoint::Disjoint;
 use crate::isa::HasBf16;
-use crate::shape::{require_length, require_rows};
 use crate::{Result, Team};
 
 use super::scratch::{with_call_scratch, with_scratch};
-use super::segment::require_total;
+use super::segment::require_texts;
 
 use pack::pack;
 use part::Part;
@@ -55,10 +54,7 @@ pub(super) fn attend(
     out: &mut [f32],
 ) -> Result<()> {
     let width = heads.saturating_mul(head_dim);
-    let rows = require_rows("out", width, out.len())?;
-    require_length("qkv", out.len().saturating_mul(3), qkv.len())?;
-    require_total(rows, lengths)?;
-    if rows == 0 {
+    if require_texts(width, qkv.len(), lengths, out.len())? == 0 {
         return Ok(());
     }
     let texts = texts(lengths);
