@@ -8,8 +8,10 @@
 )]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -35,6 +37,28 @@ pub fn binary(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Starts the `serve` binary over a data directory, on a port of its own; its address.
+pub fn start_serve(data_dir: &Path, flags: &[&OsStr]) -> (Child, String) {
+    let mut process = Command::new(binary("serve"))
+        .args(["--offline", "--port", "0", "--data-dir"])
+        .arg(data_dir)
+        .args(flags)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let address = lines
+        .find_map(|line| {
+            let line = line.unwrap();
+            let (_, rest) = line.split_once("http://")?;
+            Some(rest.split(['/', ' ']).next().unwrap().to_owned())
+        })
+        .expect("the server never said where it listens");
+    std::thread::spawn(move || lines.for_each(drop));
+    (process, address)
 }
 
 /// Whether both default models are here. `LONGTRAINER_REQUIRE_MODELS` makes their absence a

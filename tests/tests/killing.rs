@@ -7,13 +7,12 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use longtrainer_tests::{binary, models_are_here};
+use longtrainer_tests::{models_are_here, start_serve};
 use serde_json::{Value, json};
 
 /// How often the server is killed.
@@ -29,22 +28,7 @@ struct Server {
 
 impl Server {
     fn start(data_dir: &Path) -> Self {
-        let mut process = Command::new(binary("serve"))
-            .args(["--offline", "--port", "0", "--data-dir"])
-            .arg(data_dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let address = lines
-            .find_map(|line| {
-                let line = line.unwrap();
-                let (_, rest) = line.split_once("http://")?;
-                Some(rest.split(['/', ' ']).next().unwrap().to_owned())
-            })
-            .expect("the server never said where it listens");
-        std::thread::spawn(move || lines.for_each(drop));
+        let (process, address) = start_serve(data_dir, &[]);
         Self { process, address }
     }
 

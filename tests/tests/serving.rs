@@ -6,11 +6,11 @@
     reason = "helpers of tests"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
-use longtrainer_tests::{binary, models_are_here};
+use longtrainer_tests::{models_are_here, start_serve};
 use serde_json::{Value, json};
 
 /// A server on a port of its own over a fresh data directory.
@@ -80,25 +80,10 @@ impl Drop for Server {
 }
 
 fn spawn(data_dir: &tempfile::TempDir, documents: &std::path::Path) -> (Child, String) {
-    let mut process = Command::new(binary("serve"))
-        .args(["--offline", "--port", "0", "--data-dir"])
-        .arg(data_dir.path())
-        .arg("--allow-dir")
-        .arg(documents)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let address = lines
-        .find_map(|line| {
-            let line = line.unwrap();
-            let (_, rest) = line.split_once("http://")?;
-            Some(rest.split(['/', ' ']).next().unwrap().to_owned())
-        })
-        .expect("the server never said where it listens");
-    std::thread::spawn(move || lines.for_each(drop));
-    (process, address)
+    start_serve(
+        data_dir.path(),
+        &["--allow-dir".as_ref(), documents.as_os_str()],
+    )
 }
 
 #[test]

@@ -1,14 +1,39 @@
 //! Jobs: what becomes one, how it is watched and ended, and what a restart does with it.
 
-use longtrainer::{IngestSource, JobTask};
+use longtrainer::{BotId, IngestSource, JobTask};
 use serde_json::{Value, json};
 
 use crate::fakes::{Behaviour, World, eventually};
 use crate::server::TestServer;
 
+fn path_of(job_id: &Value) -> String {
+    format!("/jobs/{}", job_id.as_str().unwrap())
+}
+
+/// A server, a bot of 600 documents, and the job that builds it: a batch is done, and the next waits
+/// for [`WordEmbedder::resume`](crate::fakes::WordEmbedder::resume).
+fn build_at_work() -> (TestServer, BotId, Value) {
+    let world = World::new();
+    let texts: Vec<_> = (0..600).map(|n| format!("Boat number {n}.")).collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    let bot = world.trainer.initialize_bot_id().unwrap();
+    let documents = crate::fakes::documents(&texts);
+    world.trainer.pass_documents(documents, &bot).unwrap();
+    world.embedder.pause_after(1);
+    let server = TestServer::over(world, |_| {});
+    let begun = server
+        .post(&format!("/bots/{bot}/build?background=true"), &json!({}))
+        .json();
+    let path = path_of(&begun["job_id"]);
+    eventually("a batch is done", || {
+        server.get(&path).ok()["progress"]["done"].as_u64() > Some(0)
+    });
+    (server, bot, begun["job_id"].clone())
+}
+
 /// Waits for a job's end.
 fn ended(server: &TestServer, job_id: &Value) -> Value {
-    let path = format!("/jobs/{}", job_id.as_str().unwrap());
+    let path = path_of(job_id);
     let runs = |job: &Value| job["status"] == "pending" || job["status"] == "processing";
     eventually("the job ends", || !runs(&server.get(&path).ok()));
     server.get(&path).ok()
@@ -140,26 +165,13 @@ fn a_job_that_waits_is_cancelled_and_never_done() {
 
 #[test]
 fn a_build_at_work_is_cancelled_between_two_batches() {
-    let world = World::new();
-    let texts: Vec<_> = (0..600).map(|n| format!("Boat number {n}.")).collect();
-    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-    let bot = world.trainer.initialize_bot_id().unwrap();
-    let documents = crate::fakes::documents(&texts);
-    world.trainer.pass_documents(documents, &bot).unwrap();
-    world.embedder.pause_after(1);
-    let server = TestServer::over(world, |_| {});
-    let begun = server
-        .post(&format!("/bots/{bot}/build?background=true"), &json!({}))
-        .json();
-    let path = format!("/jobs/{}", begun["job_id"].as_str().unwrap());
-    eventually("a batch is done", || {
-        server.get(&path).ok()["progress"]["done"].as_u64() > Some(0)
-    });
+    let (server, bot, job_id) = build_at_work();
+    let path = path_of(&job_id);
     let told = server.post_nothing(&format!("{path}/cancel")).ok();
     assert_eq!(told["status"], "processing", "{told}");
     assert_eq!(told["progress"]["phase"], "cancelling", "{told}");
     server.world.embedder.resume();
-    let job = ended(&server, &begun["job_id"]);
+    let job = ended(&server, &job_id);
     assert_eq!(job["status"], "cancelled", "{job}");
     // What is done is kept, and the next build does the rest.
     let done = job["progress"]["done"].as_u64().unwrap();
@@ -231,21 +243,8 @@ fn an_unknown_job_is_not_found_and_jobs_end_with_their_bot() {
 
 #[test]
 fn a_bot_is_deleted_while_it_is_built() {
-    let world = World::new();
-    let texts: Vec<_> = (0..600).map(|n| format!("Boat number {n}.")).collect();
-    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-    let bot = world.trainer.initialize_bot_id().unwrap();
-    let documents = crate::fakes::documents(&texts);
-    world.trainer.pass_documents(documents, &bot).unwrap();
-    world.embedder.pause_after(1);
-    let server = TestServer::over(world, |_| {});
-    let begun = server
-        .post(&format!("/bots/{bot}/build?background=true"), &json!({}))
-        .json();
-    let path = format!("/jobs/{}", begun["job_id"].as_str().unwrap());
-    eventually("a batch is done", || {
-        server.get(&path).ok()["progress"]["done"].as_u64() > Some(0)
-    });
+    let (server, bot, job_id) = build_at_work();
+    let path = path_of(&job_id);
     std::thread::scope(|scope| {
         let deleting = scope.spawn(|| server.delete(&format!("/bots/{bot}")).ok());
         eventually("the build is told to end", || {
