@@ -1,10 +1,12 @@
 //! What the benchmarks share: medians, the memory of a process, the flags of an engine.
 
 mod engine_flags;
+mod precision_flag;
 
 use std::time::{Duration, Instant};
 
 pub use engine_flags::EngineFlags;
+pub use precision_flag::PrecisionFlag;
 
 /// Runs `work` once to warm up and then `runs` times; the median of the times.
 pub fn median_time<E>(runs: usize, mut work: impl FnMut() -> Result<(), E>) -> Result<Duration, E> {

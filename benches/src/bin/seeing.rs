@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use longtrainer_benches::PrecisionFlag;
 use longtrainer_inference::{
-    Detail, GenerateRequest, GgufTextModel, Message, Picture, Precision, Role, StreamItem,
-    TextModel, TextModelOptions, VisionModel, VisionModelOptions,
+    Detail, GenerateRequest, GgufTextModel, Message, Picture, Role, StreamItem, TextModel,
+    TextModelOptions, VisionModel, VisionModelOptions,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,13 +32,6 @@ struct Flags {
     /// What the products of the vision half are computed in.
     #[arg(long, default_value = "f32")]
     precision: PrecisionFlag,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PrecisionFlag {
-    F32,
-    Bf16,
-    Int8,
 }
 
 #[derive(Deserialize)]
@@ -73,11 +67,7 @@ fn main() -> Result<()> {
 fn load(flags: &Flags) -> Result<VisionModel> {
     let text = GgufTextModel::load("text", &flags.model, &TextModelOptions::default())?;
     let options = VisionModelOptions {
-        precision: match flags.precision {
-            PrecisionFlag::F32 => Precision::F32,
-            PrecisionFlag::Bf16 => Precision::Bf16,
-            PrecisionFlag::Int8 => Precision::Int8,
-        },
+        precision: flags.precision.into(),
         ..VisionModelOptions::default()
     };
     let model = VisionModel::load("seeing", Arc::new(text), &flags.model, None, &options)?;

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use longtrainer_benches::PrecisionFlag;
 use longtrainer_inference::{
-    DeviceChoice, Precision, VisionCheckpoint, VisionTower, load_tower, select_device,
+    DeviceChoice, VisionCheckpoint, VisionTower, load_tower, select_device,
 };
 use serde_json::{Value, json};
 
@@ -34,25 +35,6 @@ struct Flags {
     /// Threads that compute.
     #[arg(long)]
     threads: Option<usize>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PrecisionFlag {
-    F32,
-    Bf16,
-    Mixed,
-    Int8,
-}
-
-impl From<PrecisionFlag> for Precision {
-    fn from(flag: PrecisionFlag) -> Self {
-        match flag {
-            PrecisionFlag::F32 => Self::F32,
-            PrecisionFlag::Bf16 => Self::Bf16,
-            PrecisionFlag::Mixed => Self::Mixed,
-            PrecisionFlag::Int8 => Self::Int8,
-        }
-    }
 }
 
 fn main() -> Result<()> {
