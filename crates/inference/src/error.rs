@@ -214,3 +214,12 @@ pub enum Error {
         reason: String,
     },
 }
+
+/// An error about a setting of a request.
+pub(crate) fn invalid(field: &'static str, value: impl ToString, expected: &'static str) -> Error {
+    Error::InvalidRequest {
+        field,
+        value: value.to_string(),
+        expected,
+    }
+}

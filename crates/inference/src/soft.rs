@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use crate::error::ComputeError;
-use crate::{Error, Result};
+use crate::Result;
+use crate::error::{ComputeError, invalid};
 
 /// The first number of soft tokens.
 pub(crate) const SOFT_BASE: u32 = 1 << 31;
@@ -88,17 +88,10 @@ fn check_span(span: &SoftSpan, width: usize) -> Result<()> {
     }
 }
 
-fn invalid(field: &'static str, value: impl ToString, expected: &'static str) -> Error {
-    Error::InvalidRequest {
-        field,
-        value: value.to_string(),
-        expected,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     fn span(first: u32, rows: &[f32]) -> SoftSpan {
         SoftSpan {

@@ -10,7 +10,7 @@ use crate::adapter::{AdapterBinder, AppliedAdapter, Place};
 use crate::decoder::{Decoder, DecoderConfig, KvCache};
 use crate::device::SelectedDevice;
 use crate::engine::{Engine, EngineOptions, Job, LanguageModel, Part};
-use crate::error::ComputeError;
+use crate::error::{ComputeError, invalid};
 use crate::grammar::{Guide, GuideFactory};
 use crate::kernel_decoder::{DecoderCache, KernelDecoder};
 use crate::model_file::ModelFile;
@@ -416,14 +416,6 @@ fn check_vocabulary(
         return Err(file.bad_tensor("token_embd.weight", problem));
     }
     Ok(())
-}
-
-fn invalid(field: &'static str, value: impl ToString, expected: &'static str) -> Error {
-    Error::InvalidRequest {
-        field,
-        value: value.to_string(),
-        expected,
-    }
 }
 
 #[cfg(test)]

@@ -11,14 +11,14 @@ use super::collect::{Collected, Half, bad_tensor};
 use super::target::{SUPPORTED, Target};
 use crate::Result;
 use crate::decoder::rotary_layout;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 
 const ALPHA: &str = "adapter.lora.alpha";
 const INVOCATION: &str = "adapter.alora.invocation_tokens";
 
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Contents> {
-    let file = GgufFile::open(path)?;
+    let file = ModelFile::open(path)?;
     check_kind(&file)?;
     let architecture = file.required_string("general.architecture")?;
     let layout = rotary_layout(&file, architecture)?;
@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path) -> Result<Contents> {
     })
 }
 
-fn check_kind(file: &GgufFile) -> Result<()> {
+fn check_kind(file: &ModelFile) -> Result<()> {
     for (key, wanted) in [("general.type", "adapter"), ("adapter.type", "lora")] {
         let found = file.string(key)?.unwrap_or("none");
         if found != wanted {
@@ -49,7 +49,7 @@ fn check_kind(file: &GgufFile) -> Result<()> {
     Ok(())
 }
 
-fn add(collected: &mut Collected<'_>, file: &GgufFile, path: &Path, name: &str) -> Result<()> {
+fn add(collected: &mut Collected<'_>, file: &ModelFile, path: &Path, name: &str) -> Result<()> {
     let halves = [(".lora_a", Half::A), (".lora_b", Half::B)];
     let mut halves = halves.into_iter();
     let named = halves.find_map(|(end, half)| Some((name.strip_suffix(end)?, half)));

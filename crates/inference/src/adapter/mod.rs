@@ -28,6 +28,7 @@ use std::sync::{Arc, Weak};
 
 use longtrainer_kernels::RotaryLayout;
 
+use crate::error::invalid;
 use crate::{Error, Result};
 
 pub(crate) use bind::{AdapterBinder, AppliedAdapter, Place};
@@ -116,11 +117,7 @@ impl Adapter {
     /// [`Error::InvalidRequest`] if that is no finite number.
     pub fn with_scale(&self, scale: f32) -> Result<Self> {
         if !scale.is_finite() {
-            return Err(Error::InvalidRequest {
-                field: "adapter.scale",
-                value: scale.to_string(),
-                expected: "a finite number",
-            });
+            return Err(invalid("adapter.scale", scale, "a finite number"));
         }
         Ok(Self {
             inner: Arc::clone(&self.inner),

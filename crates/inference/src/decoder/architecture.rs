@@ -3,7 +3,7 @@
 use longtrainer_kernels::RotaryLayout;
 
 use crate::Result;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 
 /// Names that are known, for messages.
 pub(super) const NAMES: &str = "llama (Llama, SmolLM2, Mistral), qwen2, qwen3, gemma, gemma2, \
@@ -140,7 +140,7 @@ impl Architecture {
 }
 
 /// How rotary pairs lie in files of an architecture.
-pub(crate) fn rotary_layout(file: &GgufFile, name: &str) -> Result<RotaryLayout> {
+pub(crate) fn rotary_layout(file: &ModelFile, name: &str) -> Result<RotaryLayout> {
     let architecture = Architecture::named(name);
     let architecture = architecture.ok_or_else(|| file.unsupported("architecture", name, NAMES))?;
     Ok(architecture.rotary_layout)

@@ -13,7 +13,7 @@ fn load(model: &TinyModel) -> Result<Decoder> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     model.write_as(&path, GgmlDType::F32);
-    Decoder::from_gguf(&GgufFile::open(&path)?, &Device::Cpu)
+    Decoder::from_gguf(&ModelFile::open(&path)?, &Device::Cpu)
 }
 
 fn logits(model: &TinyModel, chunk: usize) -> Vec<f32> {
@@ -232,7 +232,7 @@ fn the_largest_gemmas_scale_scores_by_the_share_of_a_head() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
         changed(architecture, "block_count", Value::U32(blocks)).write(&path);
-        let config = DecoderConfig::from_gguf(&GgufFile::open(&path).unwrap()).unwrap();
+        let config = DecoderConfig::from_gguf(&ModelFile::open(&path).unwrap()).unwrap();
         1.0 / config.score_scale.powi(2)
     };
     let head = TinyModel::head_dim("gemma3") as f32;

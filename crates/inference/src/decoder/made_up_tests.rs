@@ -61,11 +61,11 @@ impl Case {
         model
     }
 
-    fn file(&self) -> GgufFile {
+    fn file(&self) -> ModelFile {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made-up.gguf");
         self.model().write(&path);
-        GgufFile::open(&path).unwrap()
+        ModelFile::open(&path).unwrap()
     }
 
     /// Compares logits, in parts of the greatest, and the tokens chosen greedily.

@@ -26,7 +26,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use crate::Result;
 use crate::engine::{BLOCK_TOKENS, Part};
 use crate::error::ComputeError;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 use crate::soft::{self, SoftSpan, is_soft};
 
 use adapter::Adapted;
@@ -68,7 +68,7 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     /// Reads the weights of a file.
-    pub(crate) fn from_gguf(file: &GgufFile, device: &Device) -> Result<Self> {
+    pub(crate) fn from_gguf(file: &ModelFile, device: &Device) -> Result<Self> {
         let config = DecoderConfig::from_gguf(file)?;
         let weights = Weights::new(file, device);
         let embedding = weights.dense("token_embd.weight", &[config.vocabulary, config.hidden])?;

@@ -14,11 +14,11 @@ use crate::tiny::TinyModel;
 /// More than two blocks.
 const LENGTH: usize = 290;
 
-fn file(model: &TinyModel) -> GgufFile {
+fn file(model: &TinyModel) -> ModelFile {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     model.write(&path);
-    GgufFile::open(&path).unwrap()
+    ModelFile::open(&path).unwrap()
 }
 
 fn load(model: &TinyModel) -> Decoder {

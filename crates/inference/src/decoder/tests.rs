@@ -19,7 +19,7 @@ fn load_as(model: &TinyModel, dtype: GgmlDType) -> Result<Decoder> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     model.write_as(&path, dtype);
-    Decoder::from_gguf(&GgufFile::open(&path)?, &Device::Cpu)
+    Decoder::from_gguf(&ModelFile::open(&path)?, &Device::Cpu)
 }
 
 fn logits(decoder: &Decoder, chunks: &[&[u32]]) -> Vec<f32> {
@@ -81,7 +81,7 @@ fn the_default_model_agrees_with_transformers() {
     let Some(path) = crate::test_models::find(crate::test_models::TEXT_MODEL) else {
         return;
     };
-    let decoder = Decoder::from_gguf(&GgufFile::open(&path).unwrap(), &Device::Cpu).unwrap();
+    let decoder = Decoder::from_gguf(&ModelFile::open(&path).unwrap(), &Device::Cpu).unwrap();
     let reference: Answers = serde_json::from_str(TRANSFORMERS).unwrap();
     assert!(reference.answers.len() >= 20);
     let (mut places, mut same, mut compared, mut most) = (0, 0, 0, 0f32);

@@ -18,9 +18,6 @@ use crate::{Error, Result};
 
 pub use kind::GgufKind;
 
-/// What opens as a GGUF file; nothing but the name says that it is one.
-pub(crate) type GgufFile = ModelFile;
-
 /// Opens a file and checks that every tensor lies inside it.
 pub(crate) fn open(path: &Path) -> Result<ModelFile> {
     let failed = |source| Error::Read {

@@ -30,9 +30,9 @@ impl Sample {
         }
     }
 
-    fn open(&self, bytes: &[u8]) -> Result<GgufFile> {
+    fn open(&self, bytes: &[u8]) -> Result<ModelFile> {
         fs::write(&self.path, bytes).unwrap();
-        GgufFile::open(&self.path)
+        ModelFile::open(&self.path)
     }
 
     /// Opens the sample with the bytes after the first `after` replaced.
@@ -66,10 +66,10 @@ fn the_sample_opens() {
 #[test]
 fn a_missing_file_and_a_folder_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    let missing = GgufFile::open(&folder.path().join("none.gguf")).unwrap_err();
+    let missing = ModelFile::open(&folder.path().join("none.gguf")).unwrap_err();
     assert!(matches!(missing, Error::Read { .. }));
     assert!(missing.to_string().contains("none.gguf"));
-    assert!(GgufFile::open(folder.path()).is_err());
+    assert!(ModelFile::open(folder.path()).is_err());
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_bad_alignment_is_an_error() {
         let mut model = TinyModel::new("llama");
         model.set("general.alignment", Value::U32(alignment));
         model.write(&path);
-        let error = GgufFile::open(&path).unwrap_err().to_string();
+        let error = ModelFile::open(&path).unwrap_err().to_string();
         assert!(error.contains("general.alignment"), "{error}");
     }
 }

@@ -35,7 +35,7 @@ use crate::Result;
 use crate::decoder::{DecoderConfig, Rotary, Weights, kernel_format};
 use crate::engine::Part;
 use crate::error::ComputeError;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 use crate::rows::try_rows;
 use crate::soft::{self, is_soft};
 
@@ -69,7 +69,7 @@ pub(crate) struct KernelDecoder {
 impl KernelDecoder {
     /// What keeps a file from being run here: soft-capped scores, or the first matrix of a type
     /// without a kernel.
-    pub(crate) fn obstacle(file: &GgufFile, config: &DecoderConfig) -> Option<String> {
+    pub(crate) fn obstacle(file: &ModelFile, config: &DecoderConfig) -> Option<String> {
         if config.score_cap.is_some() {
             return Some(CAPPED_SCORES.to_owned());
         }
@@ -84,7 +84,7 @@ impl KernelDecoder {
     }
 
     /// Reads the weights of a file.
-    pub(crate) fn from_gguf(file: &GgufFile, team: Arc<Team>) -> Result<Self> {
+    pub(crate) fn from_gguf(file: &ModelFile, team: Arc<Team>) -> Result<Self> {
         let config = DecoderConfig::from_gguf(file)?;
         if config.score_cap.is_some() {
             return Err(file.unsupported("attention", CAPPED_SCORES, "scores without a cap"));

@@ -15,11 +15,11 @@ const LENGTH: usize = 290;
 /// Where pictures stand: at the start, across the end of a block, and as a single row.
 const PICTURES: [Range<usize>; 3] = [0..3, 100..200, 250..251];
 
-fn file(architecture: &str, dtype: GgmlDType) -> GgufFile {
+fn file(architecture: &str, dtype: GgmlDType) -> ModelFile {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     TinyModel::new(architecture).write_as(&path, dtype);
-    GgufFile::open(&path).unwrap()
+    ModelFile::open(&path).unwrap()
 }
 
 fn words() -> Vec<u32> {

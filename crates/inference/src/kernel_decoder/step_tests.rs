@@ -16,7 +16,7 @@ fn load(model: &TinyModel, dtype: GgmlDType) -> KernelDecoder {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
     model.write_as(&path, dtype);
-    let file = GgufFile::open(&path).unwrap();
+    let file = ModelFile::open(&path).unwrap();
     KernelDecoder::from_gguf(&file, Arc::new(Team::new(3).unwrap())).unwrap()
 }
 

@@ -16,18 +16,18 @@ const TOKENS: [u32; 9] = [258, 72, 101, 3, 256, 257, 200, 72, 259];
 /// Those that the kernels run.
 const ARCHITECTURES: [&str; 6] = ["llama", "qwen2", "qwen3", "gemma", "gemma3", "phi3"];
 
-fn open(model: &TinyModel, dtype: GgmlDType) -> GgufFile {
+fn open(model: &TinyModel, dtype: GgmlDType) -> ModelFile {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     model.write_as(&path, dtype);
-    GgufFile::open(&path).unwrap()
+    ModelFile::open(&path).unwrap()
 }
 
-fn obstacle(file: &GgufFile) -> Option<String> {
+fn obstacle(file: &ModelFile) -> Option<String> {
     KernelDecoder::obstacle(file, &DecoderConfig::from_gguf(file).unwrap())
 }
 
-fn load(file: &GgufFile) -> Result<KernelDecoder> {
+fn load(file: &ModelFile) -> Result<KernelDecoder> {
     KernelDecoder::from_gguf(file, Arc::new(Team::alone()))
 }
 
@@ -195,7 +195,7 @@ fn the_default_model_chooses_as_transformers_does() {
     let Some(path) = crate::test_models::find(crate::test_models::TEXT_MODEL) else {
         return;
     };
-    let decoder = load(&GgufFile::open(&path).unwrap()).unwrap();
+    let decoder = load(&ModelFile::open(&path).unwrap()).unwrap();
     let reference: Answers = serde_json::from_str(TRANSFORMERS).unwrap();
     let (mut places, mut same) = (0, 0);
     for answer in &reference.answers {

@@ -76,7 +76,7 @@ fn compare(architecture: &str, dtype: GgmlDType, first: usize, least: f32) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wide.gguf");
     wide(architecture).write_as(&path, dtype);
-    let file = GgufFile::open(&path).unwrap();
+    let file = ModelFile::open(&path).unwrap();
     let tokens: Vec<u32> = (0..100).map(|place| place * place % 61).collect();
     let decoder = KernelDecoder::from_gguf(&file, Arc::new(Team::new(2).unwrap())).unwrap();
     let mut cache = decoder.new_cache(usize::MAX);

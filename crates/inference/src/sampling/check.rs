@@ -1,7 +1,8 @@
 //! Checks every number of a request before any work is done.
 
 use super::{Dry, Sampling};
-use crate::{Error, Result};
+use crate::Result;
+use crate::error::invalid;
 
 /// Most sequence breakers that a request may name: each is looked for in every token.
 const MOST_BREAKERS: usize = 100;
@@ -112,12 +113,4 @@ fn require(
         return Ok(());
     }
     Err(invalid(field, value, expected))
-}
-
-fn invalid(field: &'static str, value: impl ToString, expected: &'static str) -> Error {
-    Error::InvalidRequest {
-        field,
-        value: value.to_string(),
-        expected,
-    }
 }

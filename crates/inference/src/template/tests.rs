@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::Role;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 use crate::prompt::PromptBuilder;
 use crate::test_models;
 
@@ -39,7 +39,7 @@ fn user(content: &str) -> Vec<Message> {
 fn chats_are_rendered_as_jinja2_renders_them() {
     let reference: Reference = serde_json::from_str(REFERENCE).unwrap();
     let own = test_models::find(test_models::TEXT_MODEL).map(|path| {
-        let file = GgufFile::open(&path).unwrap();
+        let file = ModelFile::open(&path).unwrap();
         file.required_string("tokenizer.chat_template")
             .unwrap()
             .to_owned()
@@ -102,7 +102,7 @@ fn a_person_cannot_end_the_message() {
     let Some(path) = test_models::find(test_models::TEXT_MODEL) else {
         return;
     };
-    let prompts = PromptBuilder::from_gguf("smollm2", &GgufFile::open(&path).unwrap()).unwrap();
+    let prompts = PromptBuilder::from_gguf("smollm2", &ModelFile::open(&path).unwrap()).unwrap();
     const IM_START: u32 = 1;
     const IM_END: u32 = 2;
     let count = |content: &str| {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::Error;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 use crate::test_models;
 use crate::tiny::{self, TinyModel};
 
@@ -50,7 +50,7 @@ fn tiny(change: impl FnOnce(&mut TinyModel)) -> Result<GgufTokenizer> {
     let mut model = TinyModel::new("llama");
     change(&mut model);
     model.write(&path);
-    GgufTokenizer::from_gguf("tiny", &GgufFile::open(&path)?)
+    GgufTokenizer::from_gguf("tiny", &ModelFile::open(&path)?)
 }
 
 fn set(key: &'static str, value: Value) -> impl FnOnce(&mut TinyModel) {
@@ -66,7 +66,7 @@ fn the_default_model_is_tokenised_as_llama_cpp_does() {
     let Some(path) = test_models::find(test_models::TEXT_MODEL) else {
         return;
     };
-    let tokenizer = GgufTokenizer::from_gguf("smollm2", &GgufFile::open(&path).unwrap()).unwrap();
+    let tokenizer = GgufTokenizer::from_gguf("smollm2", &ModelFile::open(&path).unwrap()).unwrap();
     let entries: Vec<Entry> = serde_json::from_str(REFERENCE).unwrap();
     assert!(entries.len() >= 200);
     for Entry {
@@ -101,7 +101,7 @@ fn the_rules_of_other_models_cut_as_llama_cpp_does() {
     };
     let entries: Vec<Entry> = serde_json::from_str(REFERENCE).unwrap();
     for rules in ["llama-bpe", "qwen2", "gpt-2", "gpt-4o"] {
-        let mut file = GgufFile::open(&path).unwrap();
+        let mut file = ModelFile::open(&path).unwrap();
         file.set("tokenizer.ggml.pre", text(rules));
         let tokenizer = GgufTokenizer::from_gguf("other", &file).unwrap();
         for entry in &entries {

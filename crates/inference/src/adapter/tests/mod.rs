@@ -13,16 +13,16 @@ use longtrainer_kernels::Team;
 
 use super::*;
 use crate::decoder::{Decoder, DecoderConfig};
-use crate::gguf::GgufFile;
 use crate::kernel_decoder::KernelDecoder;
+use crate::model_file::ModelFile;
 use crate::tiny::TinyModel;
 use sample::Sample;
 
-fn open(model: &TinyModel, dtype: GgmlDType) -> GgufFile {
+fn open(model: &TinyModel, dtype: GgmlDType) -> ModelFile {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     model.write_as(&path, dtype);
-    GgufFile::open(&path).unwrap()
+    ModelFile::open(&path).unwrap()
 }
 
 /// Writes files into a folder and loads what is there at `name`.
@@ -43,7 +43,7 @@ fn from_peft(sample: &Sample) -> Adapter {
     load("", |folder| sample.write_peft(folder)).unwrap()
 }
 
-fn binder(architecture: &str, file: &GgufFile, place: Place) -> AdapterBinder {
+fn binder(architecture: &str, file: &ModelFile, place: Place) -> AdapterBinder {
     let config = DecoderConfig::from_gguf(file).unwrap();
     AdapterBinder::new("tiny", architecture, config, place)
 }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use candle_core::quantized::gguf_file::Value as GgufValue;
 
 use super::*;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 use crate::tiny::TinyModel;
 use schemas_support::SchemaMaker;
 
@@ -35,7 +35,7 @@ pub(super) fn tokenizer() -> &'static GgufTokenizer {
             ],
         );
         model.write(&path);
-        GgufTokenizer::from_gguf("tiny", &GgufFile::open(&path).unwrap()).unwrap()
+        GgufTokenizer::from_gguf("tiny", &ModelFile::open(&path).unwrap()).unwrap()
     })
 }
 

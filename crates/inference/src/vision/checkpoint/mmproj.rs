@@ -4,13 +4,13 @@
 
 use super::super::VisionConfig;
 use crate::Result;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 
 /// What llama.cpp assumes if the file does not say.
 const SCALE_FACTOR: usize = 2;
 
 /// Reads and checks the keys.
-pub(super) fn read(file: &GgufFile) -> Result<VisionConfig> {
+pub(super) fn read(file: &ModelFile) -> Result<VisionConfig> {
     check_kind(file)?;
     let size = |key: &str| file.required_size(&format!("clip.vision.{key}"));
     let image_size = size("image_size")?;
@@ -33,7 +33,7 @@ pub(super) fn read(file: &GgufFile) -> Result<VisionConfig> {
 }
 
 /// That it is a vision half of the one kind that is known.
-fn check_kind(file: &GgufFile) -> Result<()> {
+fn check_kind(file: &ModelFile) -> Result<()> {
     let architecture = file.required_string("general.architecture")?;
     if architecture != "clip" {
         return Err(file.unsupported("architecture of a vision file", architecture, "clip"));
@@ -53,7 +53,7 @@ fn check_kind(file: &GgufFile) -> Result<()> {
     Ok(())
 }
 
-fn optional_size(file: &GgufFile, key: &str) -> Result<Option<usize>> {
+fn optional_size(file: &ModelFile, key: &str) -> Result<Option<usize>> {
     let key = format!("clip.vision.{key}");
     match file.integer(&key)? {
         None => Ok(None),
@@ -61,7 +61,7 @@ fn optional_size(file: &GgufFile, key: &str) -> Result<Option<usize>> {
     }
 }
 
-fn channels(file: &GgufFile, key: &str) -> Result<[f32; 3]> {
+fn channels(file: &ModelFile, key: &str) -> Result<[f32; 3]> {
     let values = file.required_floats(key)?;
     let count = values.len();
     let channels = <[f32; 3]>::try_from(values);

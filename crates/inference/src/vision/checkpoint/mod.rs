@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 
 use super::VisionConfig;
-use crate::gguf::GgufFile;
+use crate::model_file::ModelFile;
 use crate::{Error, Result};
 
 use self::safetensors::Safetensors;
@@ -31,7 +31,7 @@ pub struct VisionCheckpoint {
 #[derive(Debug)]
 enum Source {
     Folder(Safetensors),
-    Mmproj(Box<GgufFile>),
+    Mmproj(Box<ModelFile>),
 }
 
 impl VisionCheckpoint {
@@ -52,7 +52,7 @@ impl VisionCheckpoint {
                 (config, Source::Folder(files))
             }
             false => {
-                let file = GgufFile::open(path)?;
+                let file = ModelFile::open(path)?;
                 (mmproj::read(&file)?, Source::Mmproj(Box::new(file)))
             }
         };
@@ -153,7 +153,7 @@ impl VisionCheckpoint {
     }
 
     /// Whether the map called `up` has the shape of the one down.
-    fn is_exchanged(&self, file: &GgufFile, up: &str) -> bool {
+    fn is_exchanged(&self, file: &ModelFile, up: &str) -> bool {
         let VisionConfig { hidden, inner, .. } = self.config;
         hidden != inner && file.tensor_dims(up) == Some(&[hidden, inner])
     }
@@ -179,7 +179,7 @@ impl VisionCheckpoint {
 }
 
 /// The values of a tensor of any type that GGUF has; the mapped pages are given back.
-fn dequantised(file: &GgufFile, name: &str, dims: &[usize]) -> Result<Vec<f32>, String> {
+fn dequantised(file: &ModelFile, name: &str, dims: &[usize]) -> Result<Vec<f32>, String> {
     let tensor = file.tensor(name, dims, &Device::Cpu);
     let tensor = tensor.map_err(|error| error.to_string())?;
     let values = tensor.dequantize(&Device::Cpu);
