@@ -18,6 +18,7 @@ mod ids;
 mod jobs;
 mod loaded_models;
 mod model_pool;
+mod operation;
 mod passages;
 mod prompt;
 mod question;
@@ -41,6 +42,7 @@ pub use evaluation::{
 pub use ids::{BotId, ChatId, VisionChatId};
 pub use loaded_models::LoadedModel;
 pub use model_pool::{KeepAlive, MemoryBudget};
+pub use operation::DefaultModel;
 pub use prompt::{DEFAULT_PROMPT_TEMPLATE, PromptTemplate};
 pub use response::{Answer, Chunk, ResponseOptions, ResponseStream};
 pub use retrieval::{Retrieval, RetrievalUse, RetrievedDocument};
@@ -63,6 +65,6 @@ pub use longtrainer_inference::{
 pub use longtrainer_models as models;
 pub use longtrainer_store::{
     BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobRecord, JobStatus, Order,
-    PictureRecord, SourceRecord, TurnRecord, TurnStatus, UploadedFile, VectorSpace,
+    PictureRecord, SourceRecord, StoreFigures, TurnRecord, TurnStatus, UploadedFile, VectorSpace,
     VisionTurnRecord,
 };

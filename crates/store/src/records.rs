@@ -324,6 +324,27 @@ pub struct TurnKey {
     pub turn: u64,
 }
 
+/// How much a store holds: all of it, whoever it belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreFigures {
+    /// Bots.
+    pub bots: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Chunks of documents that are searchable.
+    pub chunks: u64,
+    /// Chats of both kinds.
+    pub chats: u64,
+    /// Turns of both kinds of chats.
+    pub turns: u64,
+    /// Copies of pictures.
+    pub pictures: u64,
+    /// Jobs, done ones included.
+    pub jobs: u64,
+    /// Bytes of the data file.
+    pub file_bytes: u64,
+}
+
 /// Which end of a chat comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {

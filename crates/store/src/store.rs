@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::records::{
     AddedDocuments, BotRecord, ChatKind, ChatRecord, ChunkRecord, DocumentRecord, IndexedDocument,
-    JobRecord, NewDocument, Order, PictureCopy, TurnKey, TurnRecord, VectorSpace, VisionTurnRecord,
+    JobRecord, NewDocument, Order, PictureCopy, StoreFigures, TurnKey, TurnRecord, VectorSpace, VisionTurnRecord,
 };
 
 /// Everything the product remembers. Each call is one transaction: it happens whole or not at
@@ -111,4 +111,8 @@ pub trait Store: Send + Sync {
     fn job(&self, job_id: &str) -> Result<JobRecord>;
     /// The jobs of a bot, oldest first.
     fn jobs(&self, bot_id: &str) -> Result<Vec<JobRecord>>;
+
+    /// How much there is in all. It takes no longer for a full store than for an empty one, and an
+    /// error says that the store cannot be read.
+    fn figures(&self) -> Result<StoreFigures>;
 }
