@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
+use longtrainer_inference::with_causes;
 use longtrainer_models::Role;
 
 use crate::bench::BenchError;
@@ -292,6 +293,17 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// The message and its causes, as a log that keeps what people ask, are answered and call their
+    /// files to itself may have it; of an error that repeats such things, only its kind.
+    pub fn for_log(&self) -> String {
+        let repeats = self.kind() == ErrorKind::InvalidInput
+            || matches!(self, Self::AnswerNotOfSchema { .. });
+        match repeats {
+            true => format!("not told here, as it may repeat what was sent ({:?})", self.kind()),
+            false => with_causes(self),
+        }
+    }
+
     /// Which kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -60,7 +60,7 @@ pub use longtrainer_inference::{
     Detail, DeviceChoice, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions, FinishReason,
     GenerateRequest, Generation, Grammar, Message, Outcome, Picture, PictureHash, Precision,
     RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION, TextModel,
-    TextModelInfo, TextStream, TokenChoice, TokenLogprob, Usage,
+    TextModelInfo, TextStream, TokenChoice, TokenLogprob, Usage, with_causes,
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::{

@@ -11,13 +11,20 @@ mod allowed_path;
 mod answer;
 mod api_error;
 mod body;
+mod content_log;
 mod error;
 mod handlers;
 mod ids;
 mod ingestion;
 mod local_only;
+mod logging;
+mod metrics;
+mod observed;
+mod openapi;
 mod options;
 mod query;
+mod readiness;
+mod request_id;
 mod routes;
 mod scoped;
 mod server;
@@ -29,6 +36,7 @@ mod vision_types;
 mod whole_body;
 
 pub use error::{Error, Result};
+pub use logging::{LogFormat, Verbosity, start_log};
 pub use options::{
     DEFAULT_BODY_LIMIT, DEFAULT_PICTURE_BODY_LIMIT, DEFAULT_PORT, DEFAULT_SHUTDOWN_GRACE,
     ServerOptions,

@@ -29,6 +29,11 @@ pub struct ServerOptions {
     pub body_limit: usize,
     /// The same for a question about pictures, which may hold them as data URLs.
     pub picture_body_limit: usize,
+    /// Whether the default models are loaded at the start, so that the first question does not wait
+    /// for them. The server is up meanwhile, and `/ready` says that it is not ready.
+    pub warm: bool,
+    /// Whether questions and answers are logged.
+    pub log_content: bool,
     /// How long answers may go on once the server is told to stop; then they are cancelled.
     pub shutdown_grace: Duration,
 }
@@ -41,6 +46,8 @@ impl Default for ServerOptions {
             allow_dirs: Vec::new(),
             body_limit: DEFAULT_BODY_LIMIT,
             picture_body_limit: DEFAULT_PICTURE_BODY_LIMIT,
+            warm: false,
+            log_content: false,
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
         }
     }

@@ -1,16 +1,23 @@
 //! Every route, and what stands before all of them.
 
-use axum::Router;
+use axum::{Extension, Router};
+use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post, put};
 use longtrainer::LongTrainer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::trace::TraceLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::trace::{HttpMakeClassifier, TraceLayer};
+use tracing::Span;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::api_error::answer_to_panic;
-use crate::handlers::{bots, chats, documents, fallback, health, jobs, training, vision};
+use crate::handlers::{bots, chats, docs, documents, fallback, jobs, operation, training, vision};
 use crate::local_only::local_only;
+use crate::observed::{observe, span};
+use crate::openapi::{self, Description};
 use crate::options::ServerOptions;
+use crate::request_id::only_sane;
 use crate::state::AppState;
 use crate::whole_body::whole_body;
 
@@ -24,44 +31,61 @@ pub fn router(trainer: LongTrainer, options: &ServerOptions) -> Router {
 }
 
 pub(crate) fn with_state(state: AppState) -> Router {
-    Router::new()
-        .route("/health", get(health::show))
-        .route("/bots", get(bots::list).post(bots::create))
-        .route("/bots/{bot_id}", get(bots::show).delete(bots::delete))
-        .route("/bots/{bot_id}/build", post(bots::build))
-        .route("/bots/{bot_id}/load", post(bots::load))
-        .route("/bots/{bot_id}/prompt", put(bots::set_prompt))
-        .route("/bots/{bot_id}/documents", get(documents::list))
-        .route("/bots/{bot_id}/documents/path", post(documents::add_path))
-        .route("/bots/{bot_id}/documents/link", post(documents::add_link))
-        .route("/bots/{bot_id}/documents/query", post(documents::add_query))
-        .route(
-            "/bots/{bot_id}/documents/{document_id}",
-            delete(documents::delete),
-        )
-        .route("/bots/{bot_id}/vectorstore", post(documents::search))
-        .route("/bots/{bot_id}/jobs", get(jobs::list))
-        .route("/jobs/{job_id}", get(jobs::show))
-        .route("/bots/{bot_id}/chats", get(chats::list).post(chats::create))
-        .route("/bots/{bot_id}/chats/{chat_id}", post(chats::ask))
-        .route(
-            "/chats/{chat_id}",
-            get(chats::show).patch(chats::rename).delete(chats::delete),
-        )
-        .route("/bots/{bot_id}/train-chats", post(training::train))
-        .route("/bots/{bot_id}/vision-chats", post(vision::create))
-        .route(ASK_ABOUT_PICTURES, post(vision::ask))
-        .route(
-            "/vision-chats/{vision_chat_id}",
-            get(vision::show)
-                .patch(vision::rename)
-                .delete(vision::delete),
-        )
+    let (routes, document) = described().split_for_parts();
+    routes
+        .layer(Extension(Description::of(document)))
         .fallback(fallback::unknown_route)
         .method_not_allowed_fallback(fallback::wrong_method)
         .layer(from_fn_with_state(state.clone(), whole_body))
         .layer(from_fn(local_only))
         .layer(CatchPanicLayer::custom(answer_to_panic))
-        .layer(TraceLayer::new_for_http())
+        .layer(from_fn_with_state(state.metrics.clone(), observe))
+        .layer(only_a_span())
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(from_fn(only_sane))
         .with_state(state)
+}
+
+/// Puts every request into its span. What is told of it is told by [`observe`], once, at its end.
+fn only_a_span() -> TraceLayer<HttpMakeClassifier, fn(&Request) -> Span, (), (), (), (), ()> {
+    TraceLayer::new_for_http()
+        .make_span_with(span as fn(&Request) -> Span)
+        .on_request(())
+        .on_response(())
+        .on_body_chunk(())
+        .on_eos(())
+        .on_failure(())
+}
+
+/// Every route. A handler comes here with its description, which has its path and method, so that no
+/// route can lack one.
+fn described() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(operation::health))
+        .routes(routes!(operation::ready))
+        .routes(routes!(operation::metrics))
+        .routes(routes!(docs::document))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::file))
+        .routes(routes!(bots::list, bots::create))
+        .routes(routes!(bots::show, bots::delete))
+        .routes(routes!(bots::build))
+        .routes(routes!(bots::load))
+        .routes(routes!(bots::set_prompt))
+        .routes(routes!(documents::list))
+        .routes(routes!(documents::add_path))
+        .routes(routes!(documents::add_link))
+        .routes(routes!(documents::add_query))
+        .routes(routes!(documents::delete))
+        .routes(routes!(documents::search))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::show))
+        .routes(routes!(chats::list, chats::create))
+        .routes(routes!(chats::ask))
+        .routes(routes!(chats::show, chats::rename, chats::delete))
+        .routes(routes!(training::train))
+        .routes(routes!(vision::create))
+        .routes(routes!(vision::ask))
+        .routes(routes!(vision::show, vision::rename, vision::delete))
 }

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api_error::ApiError;
+use crate::metrics::Metrics;
 use crate::options::ServerOptions;
+use crate::readiness::Readiness;
 
 /// Files read at once: parsing is bound by the processor, and a large file by memory.
 const INGESTIONS_AT_ONCE: usize = 2;
@@ -23,6 +25,10 @@ pub(crate) struct AppState {
     pub(crate) stop_answers: CancellationToken,
     /// What the server waits for before it ends: jobs, and cancelled turns that are being stored.
     pub(crate) tasks: TaskTracker,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// What `/ready` tells.
+    pub(crate) readiness: Arc<Readiness>,
     /// Held by a job while it reads a file.
     pub(crate) ingestions: Arc<Semaphore>,
 }
@@ -30,6 +36,8 @@ pub(crate) struct AppState {
 impl AppState {
     pub(crate) fn new(trainer: LongTrainer, options: ServerOptions) -> Self {
         Self {
+            metrics: Metrics::of(trainer.clone()),
+            readiness: Arc::default(),
             trainer,
             options: Arc::new(options),
             stop_answers: CancellationToken::new(),
@@ -47,7 +55,9 @@ impl AppState {
         E: Into<ApiError> + Send + 'static,
     {
         let trainer = self.trainer.clone();
-        tokio::task::spawn_blocking(move || call(&trainer))
+        // What is logged meanwhile belongs to the request.
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| call(&trainer)))
             .await?
             .map_err(Into::into)
     }

@@ -96,12 +96,7 @@ fn event<B: From<Answer> + Serialize>(chunk: Result<Chunk, ApiError>) -> Event {
         ),
         Ok(Chunk::Text(text)) => named("token", &TokenEvent { text }),
         Ok(Chunk::Done(answer)) => named("done", &B::from(*answer)),
-        Err(error) => named(
-            "error",
-            &ErrorBody {
-                detail: error.detail().to_owned(),
-            },
-        ),
+        Err(error) => named("error", &ErrorBody::new(error.detail().to_owned())),
     }
 }
 

@@ -7,9 +7,23 @@ use longtrainer::BotRecord;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::ids::Ids;
+use crate::openapi::parameters as path;
+use crate::openapi::responses::{Conflict, NoModel, NotHere, Refused, Unknown};
 use crate::scoped::Scoped;
 use crate::types::{BotList, BuildRequest, Built, Done, NoFields, OfBot, PromptRequest};
 
+/// Makes a bot
+#[utoipa::path(
+    post,
+    path = "/bots",
+    operation_id = "create_bot",
+    tag = "bots",
+    request_body = NoFields,
+    responses(
+        (status = 200, description = "The new bot", body = OfBot),
+        Refused,
+    ),
+)]
 pub(crate) async fn create(
     Scoped(state): Scoped,
     JsonBody(NoFields {}): JsonBody<NoFields>,
@@ -20,11 +34,33 @@ pub(crate) async fn create(
     }))
 }
 
+/// Lists the bots, oldest first
+#[utoipa::path(
+    get,
+    path = "/bots",
+    operation_id = "list_bots",
+    tag = "bots",
+    responses(
+        (status = 200, description = "All bots", body = BotList),
+    ),
+)]
 pub(crate) async fn list(Scoped(state): Scoped) -> Result<Json<BotList>, ApiError> {
     let bots = state.call(|trainer| trainer.list_bots()).await?;
     Ok(Json(BotList { bots }))
 }
 
+/// Shows a bot
+#[utoipa::path(
+    get,
+    path = "/bots/{bot_id}",
+    operation_id = "show_bot",
+    tag = "bots",
+    params(path::OfBot),
+    responses(
+        (status = 200, description = "The bot", body = BotRecord),
+        Unknown,
+    ),
+)]
 pub(crate) async fn show(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -35,6 +71,23 @@ pub(crate) async fn show(
         .map(Json)
 }
 
+/// Makes what was added searchable, and changes settings
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/build",
+    operation_id = "build_bot",
+    tag = "bots",
+    params(path::OfBot),
+    request_body = BuildRequest,
+    responses(
+        (status = 200, description = "What was done", body = Built),
+        Unknown,
+        Refused,
+        Conflict,
+        NotHere,
+        NoModel,
+    ),
+)]
 pub(crate) async fn build(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -49,6 +102,22 @@ pub(crate) async fn build(
         .await
 }
 
+/// Loads a bot's index, so that the first question does not wait for it
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/load",
+    operation_id = "load_bot",
+    tag = "bots",
+    params(path::OfBot),
+    request_body = NoFields,
+    responses(
+        (status = 200, description = "It is loaded", body = Done<OfBot>),
+        Unknown,
+        Refused,
+        Conflict,
+        NoModel,
+    ),
+)]
 pub(crate) async fn load(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -62,6 +131,20 @@ pub(crate) async fn load(
     }))
 }
 
+/// Changes a bot's system prompt
+#[utoipa::path(
+    put,
+    path = "/bots/{bot_id}/prompt",
+    operation_id = "set_prompt",
+    tag = "bots",
+    params(path::OfBot),
+    request_body = PromptRequest,
+    responses(
+        (status = 200, description = "It is changed", body = Done<OfBot>),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn set_prompt(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -77,6 +160,18 @@ pub(crate) async fn set_prompt(
     }))
 }
 
+/// Deletes a bot with all it has
+#[utoipa::path(
+    delete,
+    path = "/bots/{bot_id}",
+    operation_id = "delete_bot",
+    tag = "bots",
+    params(path::OfBot),
+    responses(
+        (status = 200, description = "It is gone", body = Done<OfBot>),
+        Unknown,
+    ),
+)]
 pub(crate) async fn delete(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,

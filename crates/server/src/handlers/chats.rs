@@ -8,15 +8,32 @@ use longtrainer::{Answer, BotId, ChatId, ChatKind, ChatRecord};
 use crate::answer::AnswerStream;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
+use crate::content_log;
 use crate::ids::Ids;
 use crate::query::QueryOf;
+use crate::openapi::parameters as path;
+use crate::openapi::responses::{Conflict, NoModel, NotHere, Refused, RefusedQuery, Unknown};
 use crate::scoped::Scoped;
 use crate::stream::{Form, events, plain_text};
 use crate::types::{
     AnswerBody, ChatsOfBot, Done, Message, Messages, NoFields, OfChat, OrderQuery, Question,
-    RenameRequest,
+    RenameRequest, WholeAnswer,
 };
 
+/// Begins a chat
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/chats",
+    operation_id = "create_chat",
+    tag = "chats",
+    params(path::OfBot),
+    request_body = NoFields,
+    responses(
+        (status = 200, description = "The new chat", body = OfChat),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn create(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -28,6 +45,18 @@ pub(crate) async fn create(
     }))
 }
 
+/// Lists a bot's chats of both kinds, oldest first
+#[utoipa::path(
+    get,
+    path = "/bots/{bot_id}/chats",
+    operation_id = "list_chats",
+    tag = "chats",
+    params(path::OfBot),
+    responses(
+        (status = 200, description = "The chats", body = ChatsOfBot),
+        Unknown,
+    ),
+)]
 pub(crate) async fn list(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -41,7 +70,36 @@ pub(crate) async fn list(
         .await
 }
 
-/// Answers a question, whole or in pieces. A client that leaves stops the model, whichever it is.
+/// Asks a question
+///
+/// It is answered whole or in pieces. A client that leaves stops the model, whichever it is.
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/chats/{chat_id}",
+    operation_id = "ask",
+    tag = "chats",
+    params(path::OfChatOfBot),
+    request_body = Question,
+    responses(
+        (
+            status = 200,
+            description = "The answer. With `stream` it comes as chunks of plain text; with \
+                           `Accept: text/event-stream` as the events `sources` (a `SourcesEvent`), \
+                           `token` (a `TokenEvent` each) and `done` (the whole answer) or `error` \
+                           (an `ErrorBody`)",
+            content(
+                (WholeAnswer = "application/json"),
+                (String = "text/plain"),
+                (String = "text/event-stream"),
+            ),
+        ),
+        Unknown,
+        Refused,
+        Conflict,
+        NotHere,
+        NoModel,
+    ),
+)]
 pub(crate) async fn ask(
     Scoped(state): Scoped,
     Ids((bot_id, chat_id)): Ids<(BotId, ChatId)>,
@@ -50,6 +108,7 @@ pub(crate) async fn ask(
 ) -> Result<Response, ApiError> {
     let form = Form::wanted(question.stream, &headers);
     question.check(form)?;
+    content_log::question(&state.options, &question.query, &[]);
     let (query, options) = question.into_parts();
     let answer = AnswerStream::begin(&state, move |trainer| {
         trainer.stream_response(&query, &bot_id, &chat_id, options)
@@ -64,15 +123,26 @@ pub(crate) async fn ask(
 
 /// An answer, or the documented form of one that should have been data and is not.
 fn whole(answer: Result<Answer, ApiError>) -> Result<Response, ApiError> {
-    match answer {
-        Ok(answer) => Ok(Json(AnswerBody::from(answer)).into_response()),
-        Err(error) => {
-            let body = error.into_unstructured()?;
-            Ok(Json(body).into_response())
-        }
-    }
+    let body = match answer {
+        Ok(answer) => WholeAnswer::Answer(answer.into()),
+        Err(error) => WholeAnswer::Unstructured(error.into_unstructured()?),
+    };
+    Ok(Json(body).into_response())
 }
 
+/// Reads a chat
+#[utoipa::path(
+    get,
+    path = "/chats/{chat_id}",
+    operation_id = "show_chat",
+    tag = "chats",
+    params(path::OfChat, OrderQuery),
+    responses(
+        (status = 200, description = "Its turns", body = Messages<Message>),
+        Unknown,
+        RefusedQuery,
+    ),
+)]
 pub(crate) async fn show(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,
@@ -95,6 +165,20 @@ pub(crate) async fn show(
         .await
 }
 
+/// Renames a chat
+#[utoipa::path(
+    patch,
+    path = "/chats/{chat_id}",
+    operation_id = "rename_chat",
+    tag = "chats",
+    params(path::OfChat),
+    request_body = RenameRequest,
+    responses(
+        (status = 200, description = "The chat", body = ChatRecord),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn rename(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,
@@ -106,6 +190,18 @@ pub(crate) async fn rename(
         .map(Json)
 }
 
+/// Deletes a chat with its turns
+#[utoipa::path(
+    delete,
+    path = "/chats/{chat_id}",
+    operation_id = "delete_chat",
+    tag = "chats",
+    params(path::OfChat),
+    responses(
+        (status = 200, description = "It is gone", body = Done<OfChat>),
+        Unknown,
+    ),
+)]
 pub(crate) async fn delete(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,

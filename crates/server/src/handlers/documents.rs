@@ -6,21 +6,42 @@ use longtrainer::BotId;
 use crate::allowed_path::allowed_file;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
+use crate::content_log;
 use crate::ids::Ids;
 use crate::ingestion;
+use crate::openapi::parameters as path;
+use crate::openapi::responses::{Conflict, NoModel, NotAllowed, NotHere, Refused, Unknown};
 use crate::scoped::Scoped;
 use crate::types::{
     DocumentList, Done, JobBegun, OfDocument, Passages, PathRequest, SearchRequest,
 };
 
-/// Adds a file of this machine, as a job. What can be refused at once is: an unknown bot, a file
+/// Adds a file of the server's machine, as a job
+///
+/// What can be refused at once is: an unknown bot, a file
 /// that may not be read or is none.
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/documents/path",
+    operation_id = "add_document_path",
+    tag = "documents",
+    params(path::OfBot),
+    request_body = PathRequest,
+    responses(
+        (status = 200, description = "The job", body = JobBegun),
+        Unknown,
+        Refused,
+        NotAllowed,
+        NotHere,
+    ),
+)]
 pub(crate) async fn add_path(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(request): JsonBody<PathRequest>,
 ) -> Result<Json<JobBegun>, ApiError> {
     request.check()?;
+    content_log::file(&state.options, &request.path);
     let options = state.options.clone();
     let (job, ingestion) = state
         .call(move |trainer| {
@@ -36,6 +57,17 @@ pub(crate) async fn add_path(
     }))
 }
 
+/// Not in this version: adds web pages
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/documents/link",
+    operation_id = "add_document_link",
+    tag = "documents",
+    params(path::OfBot),
+    responses(
+        NotHere,
+    ),
+)]
 pub(crate) async fn add_link() -> ApiError {
     ApiError::not_implemented(
         "documents/link: this server opens no connection to other machines; save the page and add \
@@ -43,6 +75,17 @@ pub(crate) async fn add_link() -> ApiError {
     )
 }
 
+/// Not in this version: adds what an encyclopedia finds
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/documents/query",
+    operation_id = "add_document_query",
+    tag = "documents",
+    params(path::OfBot),
+    responses(
+        NotHere,
+    ),
+)]
 pub(crate) async fn add_query() -> ApiError {
     ApiError::not_implemented(
         "documents/query: this server opens no connection to other machines, so it cannot search \
@@ -50,6 +93,18 @@ pub(crate) async fn add_query() -> ApiError {
     )
 }
 
+/// Lists a bot's documents
+#[utoipa::path(
+    get,
+    path = "/bots/{bot_id}/documents",
+    operation_id = "list_documents",
+    tag = "documents",
+    params(path::OfBot),
+    responses(
+        (status = 200, description = "The documents", body = DocumentList),
+        Unknown,
+    ),
+)]
 pub(crate) async fn list(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -63,6 +118,18 @@ pub(crate) async fn list(
     Ok(Json(DocumentList { documents }))
 }
 
+/// Removes a document
+#[utoipa::path(
+    delete,
+    path = "/bots/{bot_id}/documents/{document_id}",
+    operation_id = "delete_document",
+    tag = "documents",
+    params(path::OfDocument),
+    responses(
+        (status = 200, description = "It is gone", body = Done<OfDocument>),
+        Unknown,
+    ),
+)]
 pub(crate) async fn delete(
     Scoped(state): Scoped,
     Ids((bot_id, document_id)): Ids<(BotId, u64)>,
@@ -81,6 +148,22 @@ pub(crate) async fn delete(
     }))
 }
 
+/// Searches a bot's documents
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/vectorstore",
+    operation_id = "search_documents",
+    tag = "documents",
+    params(path::OfBot),
+    request_body = SearchRequest,
+    responses(
+        (status = 200, description = "What was found, best first", body = Passages),
+        Unknown,
+        Refused,
+        Conflict,
+        NoModel,
+    ),
+)]
 pub(crate) async fn search(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
