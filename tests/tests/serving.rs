@@ -159,11 +159,17 @@ fn the_documented_routes_do_the_main_job() {
     let figure = |name: &str| -> f64 {
         let line = figures.lines().find_map(|line| line.strip_prefix(name));
         let value = line.and_then(|line| line.rsplit(' ').next());
-        value.unwrap_or_else(|| panic!("{name}\n{figures}")).parse().unwrap()
+        value
+            .unwrap_or_else(|| panic!("{name}\n{figures}"))
+            .parse()
+            .unwrap()
     };
     let of_model = |name: &str| figure(&format!("longtrainer_engine_{name}{{"));
     assert!(of_model("generated_tokens_total") > 5.0);
-    assert!(of_model("cached_tokens_total") > 5.0, "the second question began as the first");
+    assert!(
+        of_model("cached_tokens_total") > 5.0,
+        "the second question began as the first"
+    );
     assert_eq!(of_model("time_to_first_token_seconds_count"), 2.0);
     assert!(of_model("cache_bytes") > 1e5);
     assert!(figure("longtrainer_models_memory_bytes") > 5e7);

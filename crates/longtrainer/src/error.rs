@@ -299,7 +299,10 @@ impl Error {
         let repeats = self.kind() == ErrorKind::InvalidInput
             || matches!(self, Self::AnswerNotOfSchema { .. });
         match repeats {
-            true => format!("not told here, as it may repeat what was sent ({:?})", self.kind()),
+            true => format!(
+                "not told here, as it may repeat what was sent ({:?})",
+                self.kind()
+            ),
             false => with_causes(self),
         }
     }

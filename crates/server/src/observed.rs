@@ -123,7 +123,8 @@ impl HttpBody for Observed {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let Self { body, exchange } = &mut *self;
         let entered = exchange.span.enter();
-        let polled = request_id::sync_scope(&exchange.id, || Pin::new(&mut *body).poll_frame(context));
+        let polled =
+            request_id::sync_scope(&exchange.id, || Pin::new(&mut *body).poll_frame(context));
         drop(entered);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {

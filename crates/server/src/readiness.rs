@@ -70,7 +70,8 @@ impl Readiness {
             _ => Ok(()),
         };
         let store = trainer.store_figures().map(drop);
-        let store = store.map_err(|error| format!("the store cannot be read: {}", with_causes(&error)));
+        let store =
+            store.map_err(|error| format!("the store cannot be read: {}", with_causes(&error)));
         let models = expected_models(trainer).into_iter().map(|model| {
             let checked = trainer.check_model(&model.name, model.role);
             checked.map_err(|error| with_causes(&error))

@@ -1,8 +1,8 @@
 //! Every route, and what stands before all of them.
 
-use axum::{Extension, Router};
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Extension, Router};
 use longtrainer::LongTrainer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};

@@ -32,8 +32,8 @@ pub use error::{Error, Result, VectorFault};
 pub use records::{
     AddedDocuments, BotRecord, BotSettings, ChatKind, ChatRecord, ChunkRecord, ChunkSpan, Chunking,
     DocumentRecord, IndexedDocument, JobRecord, JobStatus, NewChunk, NewDocument, Order,
-    PictureCopy, PictureRecord, SourceRecord, StoreFigures, TurnKey, TurnRecord, TurnStatus, UploadedFile,
-    VectorSpace, VisionTurnRecord,
+    PictureCopy, PictureRecord, SourceRecord, StoreFigures, TurnKey, TurnRecord, TurnStatus,
+    UploadedFile, VectorSpace, VisionTurnRecord,
 };
 pub use redb_store::RedbStore;
 pub use store::Store;

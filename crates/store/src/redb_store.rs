@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::migration::{self, PRESENT, Schema};
 use crate::records::{
     AddedDocuments, BotRecord, ChatKind, ChatRecord, ChunkRecord, DocumentRecord, IndexedDocument,
-    JobRecord, NewDocument, Order, PictureCopy, StoreFigures, TurnKey, TurnRecord, VectorSpace, VisionTurnRecord,
+    JobRecord, NewDocument, Order, PictureCopy, StoreFigures, TurnKey, TurnRecord, VectorSpace,
+    VisionTurnRecord,
 };
 use crate::store::Store;
 use crate::{bots, chats, chunks, documents, figures, folder, jobs, pictures, training, turns};

@@ -25,7 +25,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use longtrainer_inference::{
     Adapter, BertEmbedder, DeviceChoice, Embedder, EmbedderOptions, EngineMetrics, EngineOptions,
-    GgufTextModel, SelectedDevice, TextModel, TextModelOptions, VisionModel, VisionModelOptions, select_device,
+    GgufTextModel, SelectedDevice, TextModel, TextModelOptions, VisionModel, VisionModelOptions,
+    select_device,
 };
 use longtrainer_models::{LocalModel, Registry, Role};
 

@@ -64,7 +64,12 @@ impl PreparedTurn {
         };
         if let Err(error) = &last {
             let (kind, error) = (error.kind(), error.for_log());
-            tracing::warn!(chat_id = self.draft.chat_id(), ?kind, error, "turn not completed");
+            tracing::warn!(
+                chat_id = self.draft.chat_id(),
+                ?kind,
+                error,
+                "turn not completed"
+            );
         }
         // A reader that has left misses only what it no longer wants; the turn is stored.
         let _ = reader.send_blocking(last);

@@ -79,7 +79,11 @@ impl TurnDraft {
         let reason = Some(error.to_string());
         if let Err(second) = self.store(store, text, sources, TurnStatus::Failed, reason) {
             let second = second.for_log();
-            tracing::error!(chat_id = self.chat_id(), error = second, "failed turn not stored");
+            tracing::error!(
+                chat_id = self.chat_id(),
+                error = second,
+                "failed turn not stored"
+            );
         }
         error
     }

@@ -13,9 +13,7 @@ use anyhow::Context;
 use clap::{ArgAction, Parser};
 use longtrainer::models::RegistryOptions;
 use longtrainer::{Defaults, DeviceChoice, KeepAlive, LongTrainer, MemoryBudget};
-use longtrainer_server::{
-    DEFAULT_PORT, LogFormat, Server, ServerOptions, Verbosity, start_log,
-};
+use longtrainer_server::{DEFAULT_PORT, LogFormat, Server, ServerOptions, Verbosity, start_log};
 
 /// How long threads may hold the end of the process up once the server has ended. A file that is
 /// still being read is given up; its job is marked as failed at the next start.

@@ -25,7 +25,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 /// The files of Swagger UI that the page needs.
-const ASSETS: [&str; 3] = ["swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"];
+const ASSETS: [&str; 3] = [
+    "swagger-ui.css",
+    "swagger-ui-bundle.js",
+    "favicon-32x32.png",
+];
 
 /// The description of this interface
 #[utoipa::path(
@@ -48,7 +52,10 @@ pub(crate) async fn document(Extension(description): Extension<Description>) -> 
     responses((status = 200, description = "A page", body = String, content_type = "text/html")),
 )]
 pub(crate) async fn page() -> Response {
-    asset("text/html; charset=utf-8", include_str!("docs/page.html").into())
+    asset(
+        "text/html; charset=utf-8",
+        include_str!("docs/page.html").into(),
+    )
 }
 
 /// A file of that page
@@ -65,7 +72,10 @@ pub(crate) async fn page() -> Response {
 )]
 pub(crate) async fn file(Path(file): Path<String>) -> Result<Response, ApiError> {
     if file == "start.js" {
-        return Ok(asset("text/javascript", include_str!("docs/start.js").into()));
+        return Ok(asset(
+            "text/javascript",
+            include_str!("docs/start.js").into(),
+        ));
     }
     let unknown = || ApiError::not_found(format!("the page has no file {file:?}"));
     if !ASSETS.contains(&file.as_str()) {

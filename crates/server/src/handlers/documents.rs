@@ -64,9 +64,7 @@ pub(crate) async fn add_path(
     operation_id = "add_document_link",
     tag = "documents",
     params(path::OfBot),
-    responses(
-        NotHere,
-    ),
+    responses(NotHere,)
 )]
 pub(crate) async fn add_link() -> ApiError {
     ApiError::not_implemented(
@@ -82,9 +80,7 @@ pub(crate) async fn add_link() -> ApiError {
     operation_id = "add_document_query",
     tag = "documents",
     params(path::OfBot),
-    responses(
-        NotHere,
-    ),
+    responses(NotHere,)
 )]
 pub(crate) async fn add_query() -> ApiError {
     ApiError::not_implemented(

@@ -5,7 +5,7 @@ pub(crate) mod chats;
 pub(crate) mod docs;
 pub(crate) mod documents;
 pub(crate) mod fallback;
-pub(crate) mod operation;
 pub(crate) mod jobs;
+pub(crate) mod operation;
 pub(crate) mod training;
 pub(crate) mod vision;

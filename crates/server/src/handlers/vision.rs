@@ -10,9 +10,11 @@ use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::content_log;
 use crate::ids::Ids;
-use crate::query::QueryOf;
 use crate::openapi::parameters as path;
-use crate::openapi::responses::{Conflict, NoModel, NotAllowed, NotHere, Refused, RefusedQuery, Unknown};
+use crate::openapi::responses::{
+    Conflict, NoModel, NotAllowed, NotHere, Refused, RefusedQuery, Unknown,
+};
+use crate::query::QueryOf;
 use crate::routes::ASK_ABOUT_PICTURES;
 use crate::scoped::Scoped;
 use crate::stream::{Form, events, plain_text};

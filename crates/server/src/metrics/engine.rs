@@ -85,7 +85,10 @@ impl EngineFigures {
     /// Forgets the state of engines whose models are not in memory any more; what they have done
     /// stays counted.
     pub(super) fn keep_only(&self, loaded: &HashSet<String>) {
-        let mut of_models = self.of_models.write().unwrap_or_else(PoisonError::into_inner);
+        let mut of_models = self
+            .of_models
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         of_models.retain(|model, _| {
             let stays = loaded.contains(model);
             if !stays {
@@ -96,12 +99,18 @@ impl EngineFigures {
     }
 
     fn of(&self, model: &str) -> Arc<OfModel> {
-        let known = self.of_models.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self
+            .of_models
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(of_model) = known.get(model) {
             return Arc::clone(of_model);
         }
         drop(known);
-        let mut of_models = self.of_models.write().unwrap_or_else(PoisonError::into_inner);
+        let mut of_models = self
+            .of_models
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(self.families.of(model));
         Arc::clone(of_models.entry(model.to_owned()).or_insert_with(new))
     }
@@ -137,7 +146,8 @@ impl EngineMetrics for EngineFigures {
         }
         let of = self.of(model);
         of.queue.observe(usage.queue_time.as_secs_f64());
-        of.first_token.observe(usage.time_to_first_token.as_secs_f64());
+        of.first_token
+            .observe(usage.time_to_first_token.as_secs_f64());
         if usage.completion_tokens > 1 {
             let gaps = (usage.completion_tokens - 1) as f64;
             of.token.observe(usage.decode_time.as_secs_f64() / gaps);
@@ -172,36 +182,96 @@ impl Families {
 
     fn register(&self, registry: &mut Registry) {
         let gauges = [
-            ("waiting", "Requests that wait for the engine", &self.waiting),
-            ("running", "Requests that the engine works on", &self.running),
-            ("cache_bytes", "Memory of keys and values", &self.cache_bytes),
-            ("kept_tokens", "Tokens whose keys and values are kept for later requests", &self.kept_tokens),
+            (
+                "waiting",
+                "Requests that wait for the engine",
+                &self.waiting,
+            ),
+            (
+                "running",
+                "Requests that the engine works on",
+                &self.running,
+            ),
+            (
+                "cache_bytes",
+                "Memory of keys and values",
+                &self.cache_bytes,
+            ),
+            (
+                "kept_tokens",
+                "Tokens whose keys and values are kept for later requests",
+                &self.kept_tokens,
+            ),
         ];
         for (name, help, family) in gauges {
             registry.register(format!("engine_{name}"), help, family.clone());
         }
         let counters = [
-            ("prompt_tokens", "Tokens of prompts that were read", &self.prompt_tokens),
-            ("cached_tokens", "Tokens of prompts that were known and not read again", &self.cached_tokens),
-            ("generated_tokens", "Tokens that were chosen", &self.chosen_tokens),
-            ("drafted_tokens", "Tokens that were guessed", &self.drafted_tokens),
-            ("accepted_tokens", "Guessed tokens that were right", &self.accepted_tokens),
+            (
+                "prompt_tokens",
+                "Tokens of prompts that were read",
+                &self.prompt_tokens,
+            ),
+            (
+                "cached_tokens",
+                "Tokens of prompts that were known and not read again",
+                &self.cached_tokens,
+            ),
+            (
+                "generated_tokens",
+                "Tokens that were chosen",
+                &self.chosen_tokens,
+            ),
+            (
+                "drafted_tokens",
+                "Tokens that were guessed",
+                &self.drafted_tokens,
+            ),
+            (
+                "accepted_tokens",
+                "Guessed tokens that were right",
+                &self.accepted_tokens,
+            ),
         ];
         for (name, help, family) in counters {
             registry.register(format!("engine_{name}"), help, family.clone());
         }
         let histograms = [
-            ("batch_size", "Answers that got further in a step", &self.batch),
+            (
+                "batch_size",
+                "Answers that got further in a step",
+                &self.batch,
+            ),
             ("step_duration_seconds", "Time of a step", &self.step),
-            ("queue_time_seconds", "Time from a request to the start of work on it", &self.queue),
-            ("time_to_first_token_seconds", "Time from a request to its first token, the queue included", &self.first_token),
-            ("time_between_tokens_seconds", "Mean time between the tokens of an answer", &self.token),
-            ("longest_token_gap_seconds", "Longest time between two tokens of an answer", &self.gap),
+            (
+                "queue_time_seconds",
+                "Time from a request to the start of work on it",
+                &self.queue,
+            ),
+            (
+                "time_to_first_token_seconds",
+                "Time from a request to its first token, the queue included",
+                &self.first_token,
+            ),
+            (
+                "time_between_tokens_seconds",
+                "Mean time between the tokens of an answer",
+                &self.token,
+            ),
+            (
+                "longest_token_gap_seconds",
+                "Longest time between two tokens of an answer",
+                &self.gap,
+            ),
         ];
         for (name, help, family) in histograms {
             registry.register(format!("engine_{name}"), help, family.clone());
         }
-        registry.register("engine_requests", "Requests that have ended, by how", self.requests.clone());
+        registry.register(
+            "engine_requests",
+            "Requests that have ended, by how",
+            self.requests.clone(),
+        );
     }
 
     fn of(&self, model: &str) -> OfModel {
@@ -231,7 +301,12 @@ impl Families {
         let labels = Model {
             model: model.to_owned(),
         };
-        for family in [&self.waiting, &self.running, &self.cache_bytes, &self.kept_tokens] {
+        for family in [
+            &self.waiting,
+            &self.running,
+            &self.cache_bytes,
+            &self.kept_tokens,
+        ] {
             family.remove(&labels);
         }
     }

@@ -81,9 +81,17 @@ impl HttpMetrics {
     }
 
     /// It has ended, with this answer unless its client left before.
-    pub(crate) fn end(&self, endpoint: Endpoint, status: Option<StatusCode>, seconds: f64, sent: u64) {
+    pub(crate) fn end(
+        &self,
+        endpoint: Endpoint,
+        status: Option<StatusCode>,
+        seconds: f64,
+        sent: u64,
+    ) {
         self.in_flight.dec();
-        self.duration.get_or_create_owned(&endpoint).observe(seconds);
+        self.duration
+            .get_or_create_owned(&endpoint)
+            .observe(seconds);
         self.sent.get_or_create_owned(&endpoint).inc_by(sent);
         let answered = Answered {
             method: endpoint.method,

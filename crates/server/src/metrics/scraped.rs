@@ -39,7 +39,12 @@ pub(super) fn process(start: SystemTime) -> Registry {
     let mut registry = Registry::with_prefix("process");
     if let Some(memory) = memory_stats() {
         let resident = memory.physical_mem as u64;
-        amount(&mut registry, "resident_memory_bytes", "Resident memory", resident);
+        amount(
+            &mut registry,
+            "resident_memory_bytes",
+            "Resident memory",
+            resident,
+        );
     }
     let started = Time::default();
     let since_1970 = start.duration_since(SystemTime::UNIX_EPOCH);
@@ -51,7 +56,12 @@ pub(super) fn process(start: SystemTime) -> Registry {
 fn store(registry: &mut Registry, trainer: &LongTrainer) {
     let figures = trainer.store_figures();
     let readable = u64::from(figures.is_ok());
-    amount(registry, "store_readable", "1 if the store can be read, else 0", readable);
+    amount(
+        registry,
+        "store_readable",
+        "1 if the store can be read, else 0",
+        readable,
+    );
     match figures {
         Ok(figures) => contents(registry, &figures),
         Err(error) => {
@@ -64,7 +74,11 @@ fn contents(registry: &mut Registry, figures: &StoreFigures) {
     for (name, help, value) in [
         ("bots", "Bots", figures.bots),
         ("documents", "Documents of all bots", figures.documents),
-        ("chunks", "Searchable chunks of all documents", figures.chunks),
+        (
+            "chunks",
+            "Searchable chunks of all documents",
+            figures.chunks,
+        ),
         ("chats", "Chats of both kinds", figures.chats),
         ("turns", "Turns of all chats", figures.turns),
         ("pictures", "Copies of pictures", figures.pictures),
@@ -84,10 +98,22 @@ fn residency(registry: &mut Registry, budget: MemoryBudget, loaded: &[LoadedMode
         };
         memory.get_or_create_owned(&labels).set(model.memory_bytes);
     }
-    registry.register("model_memory_bytes", "Memory that a model in memory is counted as", memory);
-    let (count, bytes) = (loaded.len() as u64, loaded.iter().map(|model| model.memory_bytes).sum());
+    registry.register(
+        "model_memory_bytes",
+        "Memory that a model in memory is counted as",
+        memory,
+    );
+    let (count, bytes) = (
+        loaded.len() as u64,
+        loaded.iter().map(|model| model.memory_bytes).sum(),
+    );
     amount(registry, "models_loaded", "Models in memory", count);
-    amount(registry, "models_memory_bytes", "Memory that all models in memory are counted as", bytes);
+    amount(
+        registry,
+        "models_memory_bytes",
+        "Memory that all models in memory are counted as",
+        bytes,
+    );
     // Without a budget there is no such series: no number says `unlimited`.
     if let MemoryBudget::Bytes(budget) = budget {
         let help = "Memory that all models may take together";

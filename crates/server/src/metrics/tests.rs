@@ -85,9 +85,15 @@ fn a_model_that_is_gone_has_no_state_but_its_work_stays_counted() {
     engine.keep_only(&HashSet::new());
     let left = page(&registry);
     assert!(!left.contains("cache_bytes{"), "{left}");
-    assert!(left.contains("generated_tokens_total{model=\"gone\"} 5"), "{left}");
+    assert!(
+        left.contains("generated_tokens_total{model=\"gone\"} 5"),
+        "{left}"
+    );
     engine.step("gone", &step);
     let again = page(&registry);
     assert!(again.contains("cache_bytes{model=\"gone\"} 10"), "{again}");
-    assert!(again.contains("generated_tokens_total{model=\"gone\"} 10"), "{again}");
+    assert!(
+        again.contains("generated_tokens_total{model=\"gone\"} 10"),
+        "{again}"
+    );
 }

@@ -39,15 +39,27 @@ parts! {
 }
 
 fn bot() -> Parameter {
-    text("bot_id", "The bot", "bot-6a9f0c3e-4f0e-4b7e-9d5b-0b8f8a2f1c11")
+    text(
+        "bot_id",
+        "The bot",
+        "bot-6a9f0c3e-4f0e-4b7e-9d5b-0b8f8a2f1c11",
+    )
 }
 
 fn chat() -> Parameter {
-    text("chat_id", "The chat", "chat-6a9f0c3e-4f0e-4b7e-9d5b-0b8f8a2f1c11")
+    text(
+        "chat_id",
+        "The chat",
+        "chat-6a9f0c3e-4f0e-4b7e-9d5b-0b8f8a2f1c11",
+    )
 }
 
 fn vision_chat() -> Parameter {
-    text("vision_chat_id", "The vision chat", "vision-6a9f0c3e-4f0e-4b7e-9d5b-0b8f8a2f1c11")
+    text(
+        "vision_chat_id",
+        "The vision chat",
+        "vision-6a9f0c3e-4f0e-4b7e-9d5b-0b8f8a2f1c11",
+    )
 }
 
 fn text(name: &str, description: &str, example: &str) -> Parameter {

@@ -48,7 +48,9 @@ errors! {
 
 /// What may be answered to any request.
 pub(super) fn failure() -> Response {
-    error("Any other error: a fault of the server, a host or origin that is not let in, an end of the server")
+    error(
+        "Any other error: a fault of the server, a host or origin that is not let in, an end of the server",
+    )
 }
 
 fn error(description: &str) -> Response {

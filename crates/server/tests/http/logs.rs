@@ -52,7 +52,9 @@ fn lines_of(id: &str) -> Vec<Value> {
     let log = log().0.lock().unwrap().clone();
     let text = String::from_utf8(log).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
-    lines.filter(|line: &Value| line["span"]["id"] == id).collect()
+    lines
+        .filter(|line: &Value| line["span"]["id"] == id)
+        .collect()
 }
 
 /// The one line that says how the request ended.
@@ -151,7 +153,10 @@ fn a_client_that_leaves_is_told_as_such() {
     stream.read_until("and");
     drop(stream);
     let line = answered("leaves");
-    assert_eq!((&line["status"], &line["whole"]), (&json!(200), &json!(false)));
+    assert_eq!(
+        (&line["status"], &line["whole"]),
+        (&json!(200), &json!(false))
+    );
 }
 
 #[test]
@@ -163,7 +168,9 @@ fn a_fault_is_logged_with_the_request_wherever_it_happens() {
     let id = "fault";
     let body = json!({"query": "a secret question"}).to_string();
     let headers = [("X-Request-Id", id), ("Content-Type", "application/json")];
-    server.post_raw(&ask, &headers, body.as_bytes()).refused(500);
+    server
+        .post_raw(&ask, &headers, body.as_bytes())
+        .refused(500);
     answered(id);
     let lines = lines_of(id);
     // On the thread that stores the turn, and where the answer is made.
@@ -186,15 +193,29 @@ fn questions_and_answers_are_logged_only_if_asked_for() {
         server.behave(Behaviour::Say("a very private answer".to_owned()));
         let send = |path: &str, body: Value| {
             let headers = [("X-Request-Id", id), ("Content-Type", "application/json")];
-            server.post_raw(path, &headers, body.to_string().as_bytes()).ok();
+            server
+                .post_raw(path, &headers, body.to_string().as_bytes())
+                .ok();
         };
         send(&ask, json!({"query": "a very private question"}));
         let file = server.file("private-file.txt", "text");
-        send(&format!("/bots/{bot}/documents/path"), json!({"path": file}));
-        let of_both = || lines_of(id).iter().filter(|line| line["message"] == "answered").count();
+        send(
+            &format!("/bots/{bot}/documents/path"),
+            json!({"path": file}),
+        );
+        let of_both = || {
+            lines_of(id)
+                .iter()
+                .filter(|line| line["message"] == "answered")
+                .count()
+        };
         eventually("both are logged", || of_both() == 2);
         let lines = format!("{:?}", lines_of(id));
-        for content in ["a very private question", "a very private answer", "private-file"] {
+        for content in [
+            "a very private question",
+            "a very private answer",
+            "private-file",
+        ] {
             assert_eq!(lines.contains(content), log_content, "{content}: {lines}");
         }
     }
@@ -267,12 +288,18 @@ fn the_program_logs_requests_as_text_or_as_json() {
     let log = text.end();
     let line = log.lines().find(|line| line.contains("answered"));
     let line = line.unwrap_or_else(|| panic!("{log}"));
-    assert!(line.contains("route=\"/health\"") && line.contains("status=200"), "{line}");
+    assert!(
+        line.contains("route=\"/health\"") && line.contains("status=200"),
+        "{line}"
+    );
 
     let json = Serve::start(&["--log-format", "json"]);
     assert_eq!(json.get("/ready"), 503);
     let log = json.end();
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let line = lines.iter().find(|line| line["message"] == "answered");
     let line = line.unwrap_or_else(|| panic!("{log}"));
     assert_eq!(line["span"]["route"], "/ready", "{line}");

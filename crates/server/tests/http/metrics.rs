@@ -13,7 +13,9 @@ fn page(server: &TestServer) -> String {
     let reply = server.get("/metrics");
     assert_eq!(reply.status, 200, "{reply:?}");
     assert!(
-        reply.content_type.starts_with("application/openmetrics-text"),
+        reply
+            .content_type
+            .starts_with("application/openmetrics-text"),
         "{reply:?}"
     );
     reply.body
@@ -42,7 +44,10 @@ fn requests_are_counted_by_their_route_and_never_by_an_id() {
 
     let template = "route=\"/bots/{bot_id}/chats/{chat_id}\"";
     let count = |page: &str, labels: &str| {
-        value(page, &format!("longtrainer_http_requests_total{{{labels}}}"))
+        value(
+            page,
+            &format!("longtrainer_http_requests_total{{{labels}}}"),
+        )
     };
     eventually("all are counted", || {
         let page = page(&server);
@@ -142,5 +147,7 @@ fn a_stream_is_in_flight_until_its_client_leaves() {
     let in_flight = "longtrainer_http_requests_in_flight";
     assert_eq!(value(&page(&server), in_flight), Some(2.0));
     drop(stream);
-    eventually("it is over", || value(&page(&server), in_flight) == Some(1.0));
+    eventually("it is over", || {
+        value(&page(&server), in_flight) == Some(1.0)
+    });
 }

@@ -65,12 +65,23 @@ fn the_document_is_valid() {
 fn every_operation_is_told_whole() {
     let server = TestServer::start();
     let document = document(&server);
-    let tags: HashSet<_> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    let tags: HashSet<_> = document["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| &tag["name"])
+        .collect();
     let mut ids = HashSet::new();
     for (path, method, told) in operations(&document) {
         let name = format!("{method} {path}");
-        assert!(told["summary"].as_str().is_some_and(|it| it.len() > 5), "{name}");
-        assert!(ids.insert(told["operationId"].as_str().unwrap()), "{name}: an id twice");
+        assert!(
+            told["summary"].as_str().is_some_and(|it| it.len() > 5),
+            "{name}"
+        );
+        assert!(
+            ids.insert(told["operationId"].as_str().unwrap()),
+            "{name}: an id twice"
+        );
         assert!(tags.contains(&told["tags"][0]), "{name}");
         assert!(told["responses"]["default"].is_object(), "{name}");
         let responses = told["responses"].as_object().unwrap();
@@ -109,7 +120,10 @@ fn every_described_operation_is_a_route() {
         let mut response = agent.run(request).unwrap();
         let body = response.body_mut().read_to_string().unwrap();
         assert_ne!(response.status(), 405, "{method} {path}: {body}");
-        assert!(!body.contains("there is no route"), "{method} {path}: {body}");
+        assert!(
+            !body.contains("there is no route"),
+            "{method} {path}: {body}"
+        );
     }
 }
 
@@ -144,13 +158,28 @@ fn no_route_lacks_a_description() {
 /// Checks an answer against the schema that the document has for it.
 #[track_caller]
 fn check(document: &Value, method: &str, path: &str, status: &str, body: &Value) {
-    let pointer = ["paths", path, method, "responses", status, "content", "application/json", "schema"];
+    let pointer = [
+        "paths",
+        path,
+        method,
+        "responses",
+        status,
+        "content",
+        "application/json",
+        "schema",
+    ];
     let schema = pointer.iter().fold(document, |at, key| &at[*key]);
-    assert!(schema.is_object(), "{method} {path} {status} is not described");
+    assert!(
+        schema.is_object(),
+        "{method} {path} {status} is not described"
+    );
     let mut schema = schema.clone();
     schema["components"] = document["components"].clone();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<_> = validator.iter_errors(body).map(|error| error.to_string()).collect();
+    let errors: Vec<_> = validator
+        .iter_errors(body)
+        .map(|error| error.to_string())
+        .collect();
     assert!(errors.is_empty(), "{method} {path}: {errors:#?}\n{body:#}");
 }
 
@@ -164,9 +193,23 @@ fn answers_are_what_the_document_says() {
     check(&document, "get", "/jobs/{job_id}", "200", &job);
     let question = json!({"query": "who keeps the lighthouse?"});
     let asked = server.post(&ask, &question).ok();
-    check(&document, "post", "/bots/{bot_id}/chats/{chat_id}", "200", &asked);
-    let made = server.post_nothing(&format!("/bots/{bot}/vision-chats")).ok();
-    check(&document, "post", "/bots/{bot_id}/vision-chats", "200", &made);
+    check(
+        &document,
+        "post",
+        "/bots/{bot_id}/chats/{chat_id}",
+        "200",
+        &asked,
+    );
+    let made = server
+        .post_nothing(&format!("/bots/{bot}/vision-chats"))
+        .ok();
+    check(
+        &document,
+        "post",
+        "/bots/{bot_id}/vision-chats",
+        "200",
+        &made,
+    );
     let of_bot = |end: &str| format!("/bots/{bot}{end}");
     for (template, path) in [
         ("/health", "/health".to_owned()),
@@ -182,15 +225,29 @@ fn answers_are_what_the_document_says() {
     }
     let search = of_bot("/vectorstore");
     let found = server.post(&search, &json!({"query": "lighthouse"})).ok();
-    check(&document, "post", "/bots/{bot_id}/vectorstore", "200", &found);
+    check(
+        &document,
+        "post",
+        "/bots/{bot_id}/vectorstore",
+        "200",
+        &found,
+    );
     let built = server.post(&of_bot("/build"), &json!({})).ok();
     check(&document, "post", "/bots/{bot_id}/build", "200", &built);
     let trained = server.post(&of_bot("/train-chats"), &json!({})).ok();
-    check(&document, "post", "/bots/{bot_id}/train-chats", "200", &trained);
+    check(
+        &document,
+        "post",
+        "/bots/{bot_id}/train-chats",
+        "200",
+        &trained,
+    );
     let unknown = server.get("/bots/bot-6a9f0c3e-0000-4000-8000-000000000000");
     assert_eq!(unknown.status, 404);
     check(&document, "get", "/bots/{bot_id}", "404", &unknown.json());
-    let renamed = server.patch(&format!("/chats/{chat}"), &json!({"title": null})).ok();
+    let renamed = server
+        .patch(&format!("/chats/{chat}"), &json!({"title": null}))
+        .ok();
     check(&document, "patch", "/chats/{chat_id}", "200", &renamed);
     let deleted = server.delete(&of_bot("")).ok();
     check(&document, "delete", "/bots/{bot_id}", "200", &deleted);
