@@ -89,7 +89,7 @@ fn contents(registry: &mut Registry, figures: &StoreFigures) {
     }
 }
 
-fn residency(registry: &mut Registry, budget: MemoryBudget, loaded: &[LoadedModel]) {
+pub(super) fn residency(registry: &mut Registry, budget: MemoryBudget, loaded: &[LoadedModel]) {
     let memory = Family::<Resident, Amount>::default();
     for model in loaded {
         let labels = Resident {
