@@ -505,7 +505,9 @@ struct StructuredAnswer {
 }
 
 /// The answer to a question with a schema that the model's text does not meet: the documented form.
+// Said to have no other fields, so that a whole answer is not one of these, too.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UnstructuredBody {
     /// Why there are no data, and what the model said instead.
     answer: StructuredAnswer,

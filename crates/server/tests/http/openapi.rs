@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::fakes::Behaviour;
 use crate::server::TestServer;
 
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
@@ -200,6 +201,12 @@ fn answers_are_what_the_document_says() {
         "200",
         &asked,
     );
+    for said in ["{\"keeper\": \"Ingrid\"}", "no data at all"] {
+        server.behave(Behaviour::Say(said.to_owned()));
+        let question = json!({"query": "who?", "schema": {"type": "object"}});
+        let data = server.post(&ask, &question).ok();
+        check(&document, "post", "/bots/{bot_id}/chats/{chat_id}", "200", &data);
+    }
     let made = server
         .post_nothing(&format!("/bots/{bot}/vision-chats"))
         .ok();
