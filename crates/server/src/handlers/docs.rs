@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::HeaderName;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -16,6 +15,7 @@ use axum::{Extension, Json};
 use utoipa_swagger_ui::Config;
 
 use crate::api_error::ApiError;
+use crate::ids::Ids;
 use crate::openapi::Description;
 use crate::openapi::parameters::OfAsset;
 use crate::openapi::responses::Unknown;
@@ -70,7 +70,7 @@ pub(crate) async fn page() -> Response {
         Unknown,
     ),
 )]
-pub(crate) async fn file(Path(file): Path<String>) -> Result<Response, ApiError> {
+pub(crate) async fn file(Ids(file): Ids<String>) -> Result<Response, ApiError> {
     if file == "start.js" {
         return Ok(asset(
             "text/javascript",

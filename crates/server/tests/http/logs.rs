@@ -243,7 +243,10 @@ impl Serve {
             .unwrap();
         let mut greeting = String::new();
         let stdout = process.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut greeting).unwrap();
+        let mut stdout = BufReader::new(stdout);
+        stdout.read_line(&mut greeting).unwrap();
+        // What nobody reads would end the program.
+        std::thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
         let url = greeting.split_whitespace().nth(2).unwrap().to_owned();
         Self {
             process,
