@@ -101,13 +101,18 @@ fn a_model_that_is_gone_has_no_state_but_its_work_stays_counted() {
 #[test]
 fn a_budget_is_told_if_there_is_one() {
     for (budget, told) in [
-        (MemoryBudget::Bytes(5), Some("longtrainer_models_memory_budget_bytes 5")),
+        (
+            MemoryBudget::Bytes(5),
+            Some("longtrainer_models_memory_budget_bytes 5"),
+        ),
         (MemoryBudget::Unlimited, None),
     ] {
         let mut registry = Registry::with_prefix(PREFIX);
         scraped::residency(&mut registry, budget, &[]);
         let page = page(&registry);
-        let line = page.lines().find(|line| line.starts_with("longtrainer_models_memory_budget"));
+        let line = page
+            .lines()
+            .find(|line| line.starts_with("longtrainer_models_memory_budget"));
         assert_eq!(line, told, "{page}");
     }
 }

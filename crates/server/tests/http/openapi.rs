@@ -205,7 +205,13 @@ fn answers_are_what_the_document_says() {
         server.behave(Behaviour::Say(said.to_owned()));
         let question = json!({"query": "who?", "schema": {"type": "object"}});
         let data = server.post(&ask, &question).ok();
-        check(&document, "post", "/bots/{bot_id}/chats/{chat_id}", "200", &data);
+        check(
+            &document,
+            "post",
+            "/bots/{bot_id}/chats/{chat_id}",
+            "200",
+            &data,
+        );
     }
     let made = server
         .post_nothing(&format!("/bots/{bot}/vision-chats"))
