@@ -47,8 +47,11 @@ pub(crate) fn with_state(state: AppState) -> Router {
         .with_state(state)
 }
 
+/// A layer that makes a span for a request, and tells nothing.
+type SpanLayer = TraceLayer<HttpMakeClassifier, fn(&Request) -> Span, (), (), (), (), ()>;
+
 /// Puts every request into its span. What is told of it is told by [`observe`], once, at its end.
-fn only_a_span() -> TraceLayer<HttpMakeClassifier, fn(&Request) -> Span, (), (), (), (), ()> {
+fn only_a_span() -> SpanLayer {
     TraceLayer::new_for_http()
         .make_span_with(span as fn(&Request) -> Span)
         .on_request(())
