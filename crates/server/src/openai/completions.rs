@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::asking::bot_named;
 use super::body::{Fields, OpenAiBody};
 use super::completion_reply::{Texts, stream, whole};
+use super::description::{NoModel, Refused, TextCompletion, TextCompletionRequest, UnknownModel};
 use super::error::OpenAiError;
 use super::generation::Generation;
 use super::one_or_many::TextsOrTokens;
@@ -36,6 +37,24 @@ impl Fields for CompletionRequest {
     const HARMLESS: &'static [&'static str] = &["user", "n", "best_of", "echo", "suffix"];
 }
 
+/// Goes on with texts as they stand
+#[utoipa::path(
+    post,
+    path = "/v1/completions",
+    operation_id = "create_completion",
+    tag = "openai",
+    request_body = TextCompletionRequest,
+    responses(
+        (
+            status = 200,
+            description = "The answer; with `stream`, events in which it comes in pieces",
+            content((TextCompletion = "application/json"), (String = "text/event-stream")),
+        ),
+        Refused,
+        UnknownModel,
+        NoModel,
+    ),
+)]
 pub(super) async fn create(
     Scoped(state): Scoped,
     body: OpenAiBody<CompletionRequest>,

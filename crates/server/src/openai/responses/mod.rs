@@ -8,13 +8,33 @@ mod request;
 
 use axum::response::Response;
 
+use super::RESPONSES;
 use super::body::OpenAiBody;
+use super::description::{NoModel, Refused, ResponseBody, ResponseObject, UnknownModel};
 use super::error::OpenAiError;
 use super::generation::Generation;
 use crate::scoped::Scoped;
 use reply::Reply;
 use request::ResponseRequest;
 
+/// Answers in a conversation that comes whole with each request
+#[utoipa::path(
+    post,
+    path = RESPONSES,
+    operation_id = "create_response",
+    tag = "openai",
+    request_body = ResponseBody,
+    responses(
+        (
+            status = 200,
+            description = "The answer; with `stream`, events in which it comes in pieces",
+            content((ResponseObject = "application/json"), (String = "text/event-stream")),
+        ),
+        Refused,
+        UnknownModel,
+        NoModel,
+    ),
+)]
 pub(super) async fn create(
     Scoped(state): Scoped,
     body: OpenAiBody<ResponseRequest>,
