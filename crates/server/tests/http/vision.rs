@@ -264,3 +264,43 @@ fn a_text_chat_is_no_vision_chat() {
         .post(&format!("/bots/{bot}/vision-chats/{chat}"), &body)
         .refused(404);
 }
+
+#[test]
+fn a_picture_that_the_chat_keeps_is_served_as_a_file_and_exported_by_name() {
+    let gallery = Gallery::new();
+    let path = gallery.picture("red.bmp", RED);
+    gallery
+        .ask(&json!({"query": "What colour?", "image_paths": [path]}))
+        .ok();
+    let sha256 = gallery.turns()[0]["pictures"][0]["sha256"].clone();
+    let chat = format!("/vision-chats/{}", gallery.chat);
+    let url = gallery
+        .server
+        .url(&format!("{chat}/pictures/{}", sha256.as_str().unwrap()));
+    let mut served = ureq::get(url).call().unwrap();
+    assert_eq!(served.headers()["content-type"], "application/octet-stream");
+    assert_eq!(served.headers()["content-disposition"], "attachment");
+    assert_eq!(served.body_mut().read_to_vec().unwrap(), bitmap(RED));
+    let text = gallery
+        .server
+        .get(&format!("{chat}/export?format=markdown"))
+        .body;
+    assert!(
+        text.contains("> Picture: ") && text.contains("red.bmp"),
+        "{text}"
+    );
+    let line = gallery.server.get(&format!("{chat}/export")).json();
+    assert_eq!(line["vision_chat_id"], json!(gallery.chat));
+    assert_eq!(line["response"], "an answer");
+    // Another chat of the same bot does not show it.
+    let made = gallery
+        .server
+        .post_nothing(&format!("/bots/{}/vision-chats", gallery.bot))
+        .ok();
+    let other = made["vision_chat_id"].as_str().unwrap();
+    let path = format!(
+        "/vision-chats/{other}/pictures/{}",
+        sha256.as_str().unwrap()
+    );
+    gallery.server.get(&path).refused(404);
+}

@@ -272,3 +272,18 @@ fn an_error_within_a_stream_is_an_event_and_no_end() {
     server.behave(Behaviour::BreakOff);
     refused(server.post(CHAT, &hello()), 500);
 }
+
+#[test]
+fn a_server_that_stops_ends_a_stream_with_an_error() {
+    let mut server = TestServer::start();
+    server.behave(Behaviour::Ramble);
+    let mut client = server.ask_raw(CHAT, "", &hello_with(json!({"stream": true})));
+    client.read_until("and ");
+    server.tell_to_stop();
+    server.tell_to_stop();
+    let rest = client.read_to_end();
+    assert!(rest.contains("the server is stopping"), "{rest}");
+    assert!(!rest.contains("[DONE]"));
+    eventually("the model stops", || server.model().readers_left() == 1);
+    server.wait_for_end();
+}
