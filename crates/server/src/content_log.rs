@@ -27,6 +27,13 @@ pub(crate) fn file(options: &ServerOptions, file: &Path) {
     }
 }
 
+/// A link that is to be followed.
+pub(crate) fn link(options: &ServerOptions, link: &str) {
+    if options.log_content {
+        tracing::info!(link, "adding a document");
+    }
+}
+
 /// A whole answer.
 pub(crate) fn answer(options: &ServerOptions, answer: &str) {
     if options.log_content {

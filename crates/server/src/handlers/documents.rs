@@ -100,6 +100,9 @@ pub(crate) async fn add_link(
     JsonBody(request): JsonBody<LinksRequest>,
 ) -> Result<Response, ApiError> {
     let LinksRequest { links, build } = request.checked()?;
+    for link in &links {
+        content_log::link(&state.options, link);
+    }
     if query.background || build {
         let sources = links.into_iter().map(|url| IngestSource::Link { url });
         let task = JobTask::Ingest {

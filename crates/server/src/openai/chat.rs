@@ -1,5 +1,7 @@
 //! `POST /v1/chat/completions`.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 
 use super::CHAT;
@@ -11,6 +13,7 @@ use super::description::{ChatCompletion, ChatCompletionRequest, NoModel, Refused
 use super::error::OpenAiError;
 use super::generation::Generation;
 use super::stamp::Stamp;
+use crate::content_log;
 use crate::scoped::Scoped;
 
 /// Answers in a chat, of a model or a bot
@@ -37,8 +40,10 @@ pub(super) async fn create(
 ) -> Result<Response, OpenAiError> {
     let (manner, asked) = chat_request::check(body)?;
     let stamp = Stamp::now("chatcmpl-", &manner.model);
+    let options = Arc::clone(&state.options);
     let generation = Generation::begin(&state, move |trainer| {
         let (ask, tools) = asked.read()?;
+        content_log::question(&options, ask.question(), &[]);
         ask.begin(trainer, tools.as_ref())
     })
     .await?;

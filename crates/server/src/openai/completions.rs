@@ -15,6 +15,7 @@ use super::sampling::SamplingFields;
 use super::stamp::Stamp;
 use super::stop::{Stop, stops};
 use super::stream_options::{StreamOptions, with_usage};
+use crate::content_log;
 use crate::scoped::Scoped;
 
 /// Most prompts of a request: each is a request of its own to the model.
@@ -66,6 +67,11 @@ pub(super) async fn create(
     }
     let with_usage = with_usage(fields.stream_options.as_ref(), fields.stream)?;
     let prompts = prompts(fields.prompt)?;
+    for prompt in &prompts {
+        if let RawText::Text(text) = prompt {
+            content_log::question(&state.options, text, &[]);
+        }
+    }
     let asked = Asked {
         model: fields.model,
         max_tokens: fields.max_tokens,

@@ -107,6 +107,19 @@ fn every_way_of_failing_tells_its_id() {
 }
 
 #[test]
+fn an_error_of_openais_routes_tells_its_id_in_the_header_alone() {
+    let server = TestServer::start();
+    let id = [("X-Request-Id", "told-by-header")];
+    for path in ["/v1/nowhere", "/v1/models/none"] {
+        let reply = server.get_with(path, &id);
+        assert_eq!(reply.status, 404);
+        assert_eq!(reply.header("x-request-id"), "told-by-header", "{path}");
+        assert!(!reply.body.contains("told-by-header"), "{path}: {reply:?}");
+        assert!(reply.json()["error"]["message"].is_string(), "{reply:?}");
+    }
+}
+
+#[test]
 fn an_error_in_the_midst_of_events_tells_its_id() {
     let server = TestServer::start();
     let (ask, _) = server.chat();
@@ -184,6 +197,31 @@ fn a_fault_is_logged_with_the_request_wherever_it_happens() {
 }
 
 #[test]
+fn a_fault_of_openais_routes_is_logged_once() {
+    log();
+    let server = TestServer::start();
+    server.behave(Behaviour::FailMidway);
+    let id = "openais-fault";
+    let body = json!({"model": "scripted",
+        "messages": [{"role": "user", "content": "a secret question"}]});
+    let headers = [("X-Request-Id", id), ("Content-Type", "application/json")];
+    let reply = server.post_raw("/v1/chat/completions", &headers, body.to_string().as_bytes());
+    assert_eq!(reply.status, 500, "{reply:?}");
+    assert_eq!(answered(id)["span"]["route"], "/v1/chat/completions");
+    let lines = lines_of(id);
+    let told = lines
+        .iter()
+        .filter(|line| line["message"] == "request failed");
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 1, "{lines:?}");
+    assert!(
+        told[0]["error"].as_str().unwrap().contains("scripted"),
+        "{told:?}"
+    );
+    assert!(!format!("{lines:?}").contains("secret"), "{lines:?}");
+}
+
+#[test]
 fn questions_and_answers_are_logged_only_if_asked_for() {
     log();
     for (log_content, id) in [(false, "kept"), (true, "told-all")] {
@@ -203,18 +241,34 @@ fn questions_and_answers_are_logged_only_if_asked_for() {
             &format!("/bots/{bot}/documents/path"),
             json!({"path": file}),
         );
-        let of_both = || {
+        let asked = json!({"model": "scripted",
+            "messages": [{"role": "user", "content": "one for the model itself"}]});
+        send("/v1/chat/completions", asked);
+        send(
+            "/v1/responses",
+            json!({"model": "scripted", "input": "one more"}),
+        );
+        send(
+            "/v1/completions",
+            json!({"model": "scripted", "prompt": "begun but"}),
+        );
+        let of_all = || {
             lines_of(id)
                 .iter()
                 .filter(|line| line["message"] == "answered")
                 .count()
         };
-        eventually("both are logged", || of_both() == 2);
+        eventually("all are logged", || of_all() == 5);
         let lines = format!("{:?}", lines_of(id));
+        let answers = lines.matches("a very private answer").count();
+        assert_eq!(answers, if log_content { 4 } else { 0 }, "{lines}");
         for content in [
             "a very private question",
             "a very private answer",
             "private-file",
+            "one for the model itself",
+            "one more",
+            "begun but",
         ] {
             assert_eq!(lines.contains(content), log_content, "{content}: {lines}");
         }

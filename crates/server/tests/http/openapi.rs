@@ -267,6 +267,135 @@ fn answers_are_what_the_document_says() {
 }
 
 #[test]
+fn answers_about_jobs_models_and_chats_are_what_the_document_says() {
+    let server = TestServer::start();
+    let document = document(&server);
+    let (ask, chat) = server.chat();
+    server.post(&ask, &json!({"query": "who?"})).ok();
+    let bot = ask.split('/').nth(2).unwrap().to_owned();
+    let of_bot = |end: &str| format!("/bots/{bot}{end}");
+    let job = server.ingest(&bot, &server.file("a.txt", "some text"));
+    let documents = server.get(&of_bot("/documents")).ok();
+    let id = &documents["documents"][0]["document_id"];
+    for (template, path) in [
+        ("/jobs", "/jobs?status=success".to_owned()),
+        ("/models", "/models".to_owned()),
+        (
+            "/bots/{bot_id}/documents/{document_id}",
+            of_bot(&format!("/documents/{id}")),
+        ),
+        (
+            "/bots/{bot_id}/chats/search",
+            of_bot("/chats/search?q=who&limit=3"),
+        ),
+    ] {
+        check(&document, "get", template, "200", &server.get(&path).ok());
+    }
+    let ended = server.delete(&format!("/jobs/{}", job["job_id"].as_str().unwrap()));
+    assert_eq!(ended.status, 409);
+    check(&document, "delete", "/jobs/{job_id}", "409", &ended.json());
+    let patched = server.patch(&of_bot(""), &json!({"num_k": 2, "ensemble": null}));
+    check(&document, "patch", "/bots/{bot_id}", "200", &patched.ok());
+    for (template, path, body, status) in [
+        (
+            "/bots/{bot_id}/reindex",
+            of_bot("/reindex"),
+            json!({}),
+            "202",
+        ),
+        (
+            "/bots/{bot_id}/build",
+            of_bot("/build?background=true"),
+            json!({}),
+            "202",
+        ),
+        (
+            "/models/load",
+            "/models/load".to_owned(),
+            json!({"model": "words"}),
+            "200",
+        ),
+        (
+            "/models/load",
+            "/models/load".to_owned(),
+            json!({"model": "none"}),
+            "404",
+        ),
+    ] {
+        let reply = server.post(&path, &body);
+        assert_eq!(reply.status.to_string(), status, "{path}: {reply:?}");
+        check(&document, "post", template, status, &reply.json());
+    }
+    let replaced = server.put(
+        &of_bot(&format!("/documents/{id}")),
+        &json!({"page_content": "another text"}),
+    );
+    let template = "/bots/{bot_id}/documents/{document_id}";
+    check(&document, "put", template, "200", &replaced.ok());
+    let exported = server.get(&format!("/chats/{chat}/export"));
+    let told = &document["paths"]["/chats/{chat_id}/export"]["get"]["responses"]["200"];
+    assert!(
+        told["content"][&exported.content_type].is_object(),
+        "{exported:?}"
+    );
+}
+
+#[test]
+fn openais_answers_are_what_the_document_says() {
+    let server = TestServer::start();
+    let document = document(&server);
+    let bot = server.bot(&["The keeper is Ingrid."]);
+    let listed = server.get("/v1/models").ok();
+    check(&document, "get", "/v1/models", "200", &listed);
+    let shown = server.get(&format!("/v1/models/{bot}")).ok();
+    check(&document, "get", "/v1/models/{model}", "200", &shown);
+    let messages = json!([{"role": "user", "content": "Who?"}]);
+    for (path, body) in [
+        (
+            "/v1/chat/completions",
+            json!({"model": "scripted", "messages": messages}),
+        ),
+        (
+            "/v1/chat/completions",
+            json!({"model": bot, "messages": messages}),
+        ),
+        (
+            "/v1/completions",
+            json!({"model": "scripted", "prompt": ["a", "b"]}),
+        ),
+        ("/v1/responses", json!({"model": bot, "input": "Who?"})),
+        ("/v1/embeddings", json!({"model": "words", "input": "a"})),
+        (
+            "/v1/embeddings",
+            json!({"model": "words", "input": "a", "encoding_format": "base64"}),
+        ),
+    ] {
+        let operation = &document["paths"][path]["post"];
+        let mut schema = operation["requestBody"]["content"]["application/json"]["schema"].clone();
+        schema["components"] = document["components"].clone();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        assert!(validator.is_valid(&body), "{path}: {body}");
+        assert!(!validator.is_valid(&json!({})), "{path}");
+        let answer = server.post(path, &body).ok();
+        check(&document, "post", path, "200", &answer);
+        for (body, status) in [
+            (json!({}), "400"),
+            (body_with(&body, "model", "none"), "404"),
+        ] {
+            let refused = server.post(path, &body);
+            assert_eq!(refused.status.to_string(), status, "{path}: {refused:?}");
+            check(&document, "post", path, status, &refused.json());
+        }
+    }
+}
+
+fn body_with(body: &Value, field: &str, value: &str) -> Value {
+    let mut body = body.clone();
+    body[field] = value.into();
+    body
+}
+
+#[test]
 fn a_body_that_the_document_forbids_is_refused() {
     let server = TestServer::start();
     let document = document(&server);

@@ -6,6 +6,8 @@ mod input;
 mod reply;
 mod request;
 
+use std::sync::Arc;
+
 use axum::response::Response;
 
 use super::RESPONSES;
@@ -13,6 +15,7 @@ use super::body::OpenAiBody;
 use super::description::{NoModel, Refused, ResponseBody, ResponseObject, UnknownModel};
 use super::error::OpenAiError;
 use super::generation::Generation;
+use crate::content_log;
 use crate::scoped::Scoped;
 use reply::Reply;
 use request::ResponseRequest;
@@ -40,8 +43,13 @@ pub(super) async fn create(
     body: OpenAiBody<ResponseRequest>,
 ) -> Result<Response, OpenAiError> {
     let (stream, reply, asked) = request::check(body)?;
-    let generation =
-        Generation::begin(&state, move |trainer| asked.read()?.begin(trainer, None)).await?;
+    let options = Arc::clone(&state.options);
+    let generation = Generation::begin(&state, move |trainer| {
+        let ask = asked.read()?;
+        content_log::question(&options, ask.question(), &[]);
+        ask.begin(trainer, None)
+    })
+    .await?;
     let reply = Reply::grounded(reply, generation.grounds());
     match stream {
         true => Ok(events::stream(reply, generation)),
