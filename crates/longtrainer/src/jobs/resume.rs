@@ -49,7 +49,10 @@ impl LongTrainer {
         })?;
         if failed.is_some() {
             // The reason may have the name of a file, which is for the record alone.
-            tracing::warn!(job_id = job.job_id, "job not begun again: its record says why");
+            tracing::warn!(
+                job_id = job.job_id,
+                "job not begun again: its record says why"
+            );
             self.clean_up(&job)?;
             return Ok(None);
         }

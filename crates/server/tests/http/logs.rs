@@ -205,7 +205,11 @@ fn a_fault_of_openais_routes_is_logged_once() {
     let body = json!({"model": "scripted",
         "messages": [{"role": "user", "content": "a secret question"}]});
     let headers = [("X-Request-Id", id), ("Content-Type", "application/json")];
-    let reply = server.post_raw("/v1/chat/completions", &headers, body.to_string().as_bytes());
+    let reply = server.post_raw(
+        "/v1/chat/completions",
+        &headers,
+        body.to_string().as_bytes(),
+    );
     assert_eq!(reply.status, 500, "{reply:?}");
     assert_eq!(answered(id)["span"]["route"], "/v1/chat/completions");
     let lines = lines_of(id);
