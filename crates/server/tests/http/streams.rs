@@ -54,7 +54,7 @@ fn those_who_accept_events_get_sources_tokens_and_the_end() {
     assert_eq!(names, ["sources", "token", "token", "usage", "done"]);
     assert_eq!(events[0].1["sources"][0]["metadata"]["source"], "text 0");
     assert_eq!(events[1].1, json!({"text": "one\ntwo "}));
-    assert_eq!(events[3].1["total_tokens"], 0);
+    assert_eq!(events[3].1["total_tokens"], 9);
     assert_eq!(events[3].1, events[4].1["usage"]);
     assert_eq!(events[4].1["answer"], "one\ntwo three");
     assert_eq!(events[4].1["turn"], 0);
