@@ -139,6 +139,27 @@ fn the_documented_routes_do_the_main_job() {
     assert_eq!(status, 200);
     assert!(text.contains("Mary Field"), "{text}");
 
+    let (status, figures) = server.call_text("GET", "/metrics", None);
+    assert_eq!(status, 200);
+    let figure = |name: &str| -> f64 {
+        let line = figures.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.and_then(|line| line.rsplit(' ').next());
+        value
+            .unwrap_or_else(|| panic!("{name}\n{figures}"))
+            .parse()
+            .unwrap()
+    };
+    let of_model = |name: &str| figure(&format!("longtrainer_engine_{name}{{"));
+    assert!(of_model("generated_tokens_total") > 5.0);
+    assert!(
+        of_model("cached_tokens_total") > 5.0,
+        "the second question began as the first"
+    );
+    assert_eq!(of_model("time_to_first_token_seconds_count"), 2.0);
+    assert!(of_model("cache_bytes") > 1e5);
+    assert!(figure("longtrainer_models_memory_bytes") > 5e7);
+    assert_eq!(server.ok("GET", "/ready", None)["status"], "ready");
+
     // What was acknowledged survives a kill.
     server.kill_and_restart(documents.path());
     let messages = server.ok("GET", &format!("/chats/{chat}?order=oldest"), None);

@@ -8,6 +8,20 @@ use std::path::PathBuf;
 /// The result of every call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// An error's message and those of its causes that it does not repeat itself.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = error.source();
+    }
+    message
+}
+
 /// What the kernels or the tensor library said.
 pub(crate) type ComputeError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -221,5 +235,34 @@ pub(crate) fn invalid(field: &'static str, value: impl ToString, expected: &'sta
         field,
         value: value.to_string(),
         expected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Link {
+        text: &'static str,
+        source: Option<Box<Link>>,
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let io = Box::new(Link {
+            text: "disk full",
+            source: None,
+        });
+        let repeated = Box::new(Link {
+            text: "cannot write a.csv",
+            source: Some(io),
+        });
+        let outer = Link {
+            text: "cannot write a.csv",
+            source: Some(repeated),
+        };
+        assert_eq!(with_causes(&outer), "cannot write a.csv: disk full");
     }
 }

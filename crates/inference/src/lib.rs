@@ -49,7 +49,7 @@ pub use bare::BareTextModel;
 pub use device::{DeviceChoice, SelectedDevice, select_device};
 pub use embedder::{BertEmbedder, EmbedderOptions, Precision};
 pub use engine::{EngineMetrics, EngineOptions, Outcome, RequestFigures, StepFigures};
-pub use error::{Error, Result};
+pub use error::{Error, Result, with_causes};
 pub use gguf::GgufKind;
 pub use grammar::{JsonProblem, validate_json};
 pub use longtrainer_images::{Detail, Picture, PictureHash};

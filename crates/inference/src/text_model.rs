@@ -184,6 +184,7 @@ impl GgufTextModel {
             top_logprobs: request.top_logprobs,
             events,
             submitted: request.submitted,
+            span: tracing::Span::current(),
         })
     }
 

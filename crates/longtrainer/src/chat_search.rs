@@ -17,6 +17,7 @@ const AROUND: usize = 80;
 
 /// Turns that hold what was searched for.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChatSearch {
     /// The turns: of the chat that was used last first, and of each chat the newest first.
     pub matches: Vec<ChatMatch>,
@@ -26,6 +27,7 @@ pub struct ChatSearch {
 
 /// A turn that holds every word that was searched for.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChatMatch {
     /// `chat-<uuid4>` or `vision-<uuid4>`.
     pub chat_id: String,

@@ -10,6 +10,7 @@ use crate::vision::MissingPicture;
 
 /// What part of a chat's history a prompt holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryUse {
     /// Turns in the prompt: the newest ones.
     pub included: usize,

@@ -53,10 +53,12 @@ pub struct DirectoryReport {
 
 /// A document as a listing shows it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DocumentSummary {
     /// Its id.
     pub document_id: u64,
     /// Where it came from.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub metadata: Metadata,
     /// Length of its text.
     pub characters: usize,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
+use longtrainer_inference::with_causes;
 use longtrainer_models::Role;
 use longtrainer_store::JobStatus;
 
@@ -363,18 +364,18 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// Its message, and those of its causes that it does not repeat itself.
-    pub fn with_causes(&self) -> String {
-        let mut message = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !message.contains(&text) {
-                message = format!("{message}: {text}");
-            }
-            cause = error.source();
+    /// The message and its causes, as a log that keeps what people ask, are answered and call their
+    /// files to itself may have it; of an error that repeats such things, only its kind.
+    pub fn for_log(&self) -> String {
+        let repeats = self.kind() == ErrorKind::InvalidInput
+            || matches!(self, Self::AnswerNotOfSchema { .. });
+        match repeats {
+            true => format!(
+                "not told here, as it may repeat what was sent ({:?})",
+                self.kind()
+            ),
+            false => with_causes(self),
         }
-        message
     }
 
     /// Which kind of error it is.

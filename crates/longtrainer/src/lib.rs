@@ -21,6 +21,7 @@ mod ids;
 mod jobs;
 mod loaded_models;
 mod model_pool;
+mod operation;
 mod passages;
 mod prompt;
 mod question;
@@ -53,6 +54,7 @@ pub use ids::{BotId, ChatId, VisionChatId};
 pub use jobs::{IngestSource, JobTask, Upload, file_name_of};
 pub use loaded_models::LoadedModel;
 pub use model_pool::{KeepAlive, MemoryBudget};
+pub use operation::DefaultModel;
 pub use prompt::{DEFAULT_PROMPT_TEMPLATE, PromptTemplate};
 pub use response::{Answer, Chunk, ResponseOptions, ResponseStream};
 pub use retrieval::{Retrieval, RetrievalUse, RetrievedDocument};
@@ -73,12 +75,12 @@ pub use longtrainer_inference::{
     FinishReason, GenerateRequest, Generation, Grammar, Message, Outcome, Picture, PictureHash,
     Precision, RawText, RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION,
     Tagged, TextModel, TextModelInfo, TextStream, TokenChoice, TokenLogprob, TokenizedText, Tool,
-    ToolCall, Usage,
+    ToolCall, Usage, with_causes,
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::Error as StoreError;
 pub use longtrainer_store::{
     BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobProgress, JobRecord, JobStatus,
-    Order, PictureRecord, SourceRecord, TurnRecord, TurnStatus, UploadedFile, VectorSpace,
-    VisionTurnRecord,
+    Order, PictureRecord, SourceRecord, StoreFigures, TurnRecord, TurnStatus, UploadedFile,
+    VectorSpace, VisionTurnRecord,
 };

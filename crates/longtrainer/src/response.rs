@@ -215,9 +215,10 @@ impl LongTrainer {
         let inner = Arc::clone(&self.inner);
         let chat_id = draft.chat_id().to_owned();
         let prepared = PreparedTurn { draft, queued };
+        let span = tracing::Span::current();
         let worker = std::thread::Builder::new()
             .name("longtrainer-answer".to_owned())
-            .spawn(move || prepared.serve(&inner, &sender))
+            .spawn(move || span.in_scope(|| prepared.serve(&inner, &sender)))
             .map_err(|source| Error::Thread { source })?;
         Ok(ResponseStream {
             receiver: Box::pin(receiver),

@@ -10,7 +10,7 @@ mod rephrase;
 use std::collections::HashSet;
 
 use longtrainer_index::Hit;
-use longtrainer_inference::Embedder;
+use longtrainer_inference::{Embedder, with_causes};
 use longtrainer_store::{BotRecord, ChunkRecord, Error as StoreError, SourceRecord};
 use serde_json::Value;
 
@@ -49,6 +49,7 @@ pub struct RetrievedDocument {
 
 /// What was searched for beside the question itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RetrievalUse {
     /// Other phrasings of the question; empty unless the bot is set to `ensemble`.
     pub phrasings: Vec<String>,
@@ -162,8 +163,8 @@ impl Inner {
     /// for, so a failure is logged and told, and ends nothing.
     fn rephrase(&self, bot: &BotRecord, question: &str, used: &mut RetrievalUse) {
         let phrasings = match self.text_model_of(bot) {
-            Ok(model) => rephrase::rephrase(&*model, question).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+            Ok(model) => rephrase::rephrase(&*model, question).map_err(|error| with_causes(&error)),
+            Err(error) => Err(with_causes(&error)),
         };
         match phrasings {
             Ok(phrasings) => used.phrasings = phrasings,

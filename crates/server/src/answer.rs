@@ -5,6 +5,8 @@
 //! the same is brought about by ending the stream early. Either way the server waits for the turn
 //! to be stored before it ends.
 
+use std::sync::Arc;
+
 use futures_lite::StreamExt;
 use longtrainer::{Answer, Chunk, LongTrainer, ResponseStream};
 use tokio::runtime::Handle;
@@ -12,12 +14,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api_error::ApiError;
+use crate::content_log;
+use crate::options::ServerOptions;
 use crate::state::AppState;
 
 /// An answer's pieces. It ends after [`Chunk::Done`] or the first error.
 pub(crate) struct AnswerStream {
     /// `None` once it has ended.
     chunks: Option<ResponseStream>,
+    options: Arc<ServerOptions>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -32,6 +37,7 @@ impl AnswerStream {
         let chunks = state.call(ask).await?;
         Ok(Self {
             chunks: Some(chunks),
+            options: Arc::clone(&state.options),
             stop: state.stop_answers.clone(),
             tasks: state.tasks.clone(),
         })
@@ -48,6 +54,9 @@ impl AnswerStream {
             Some(None) => Err(ApiError::broke_off()),
             Some(Some(chunk)) => chunk.map_err(ApiError::from),
         };
+        if let Ok(Chunk::Done(answer)) = &next {
+            content_log::answer(&self.options, &answer.text);
+        }
         if matches!(next, Ok(Chunk::Done(_)) | Err(_)) {
             self.chunks = None;
         }

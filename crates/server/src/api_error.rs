@@ -2,12 +2,11 @@
 //! form. The one place where an error of the facade becomes a status.
 
 use std::any::Any;
-use std::error::Error as StdError;
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use longtrainer::ErrorKind;
+use longtrainer::{ErrorKind, with_causes};
 use tokio::task::JoinError;
 
 use crate::types::{ErrorBody, UnstructuredBody};
@@ -22,6 +21,8 @@ pub(crate) struct ErrorDetail(pub(crate) String);
 pub(crate) struct ApiError {
     status: StatusCode,
     detail: String,
+    /// What the log is told instead of the detail, where that may repeat what was sent.
+    for_log: Option<String>,
     /// What the model said where data were asked for, if they were not to be had from it.
     raw_output: Option<String>,
 }
@@ -31,6 +32,7 @@ impl ApiError {
         Self {
             status,
             detail: detail.into(),
+            for_log: None,
             raw_output: None,
         }
     }
@@ -90,6 +92,11 @@ impl ApiError {
         self.status
     }
 
+    /// The reason, as the log may have it.
+    pub(crate) fn for_log(&self) -> &str {
+        self.for_log.as_ref().unwrap_or(&self.detail)
+    }
+
     /// The reason, as the sender reads it.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
@@ -101,15 +108,12 @@ impl IntoResponse for ApiError {
         if self.status.is_server_error() {
             tracing::warn!(
                 status = self.status.as_u16(),
-                detail = self.detail,
+                error = self.for_log(),
                 "request failed"
             );
         }
         let detail = ErrorDetail(self.detail.clone());
-        let body = ErrorBody {
-            detail: self.detail,
-        };
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (self.status, Json(ErrorBody::new(self.detail))).into_response();
         response.extensions_mut().insert(detail);
         response
     }
@@ -117,13 +121,22 @@ impl IntoResponse for ApiError {
 
 impl From<longtrainer::Error> for ApiError {
     fn from(error: longtrainer::Error) -> Self {
-        let told = Self::new(status_of(error.kind()), with_causes(&error));
+        let told = Self {
+            for_log: Some(error.for_log()),
+            ..Self::new(status_of(error.kind()), with_causes(&error))
+        };
         let raw_output = match error {
             longtrainer::Error::AnswerCutOff { answer, .. }
             | longtrainer::Error::AnswerNotOfSchema { answer, .. } => Some(answer),
             _ => None,
         };
         Self { raw_output, ..told }
+    }
+}
+
+impl From<std::fmt::Error> for ApiError {
+    fn from(error: std::fmt::Error) -> Self {
+        Self::internal(format!("the page could not be written: {error}"))
     }
 }
 
@@ -147,20 +160,6 @@ fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// An error's message and those of its causes that it does not repeat itself.
-fn with_causes(error: &dyn StdError) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !message.contains(&text) {
-            message = format!("{message}: {text}");
-        }
-        cause = error.source();
-    }
-    message
-}
-
 /// The answer to a request whose handler panicked.
 pub(crate) fn answer_to_panic(_panic: Box<dyn Any + Send>) -> Response {
     ApiError::panicked().into_response()
@@ -169,30 +168,6 @@ pub(crate) fn answer_to_panic(_panic: Box<dyn Any + Send>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("{text}")]
-    struct Link {
-        text: &'static str,
-        source: Option<Box<Link>>,
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        let io = Box::new(Link {
-            text: "disk full",
-            source: None,
-        });
-        let repeated = Box::new(Link {
-            text: "cannot write a.csv",
-            source: Some(io),
-        });
-        let outer = Link {
-            text: "cannot write a.csv",
-            source: Some(repeated),
-        };
-        assert_eq!(with_causes(&outer), "cannot write a.csv: disk full");
-    }
 
     #[tokio::test]
     async fn a_panic_off_the_runtime_is_a_server_error() {

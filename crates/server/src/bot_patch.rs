@@ -3,30 +3,49 @@
 use longtrainer::models::Role;
 use longtrainer::{BotSettings, Chunking, LongTrainer};
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 
 use crate::api_error::ApiError;
 
 /// The settings to change. What is not named stays; `null` takes a setting back to the default.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BotPatch {
+    /// System prompt with a `{context}` placeholder.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     prompt_template: Option<Option<String>>,
+    /// Passages per retrieval, from 1 to 1000.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<usize>)]
     num_k: Option<Option<usize>>,
+    /// Whether a question is also searched for in other words.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
     ensemble: Option<Option<bool>>,
+    /// Most characters of a chunk.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<usize>)]
     chunk_size: Option<Option<usize>>,
+    /// Characters that neighbouring chunks share.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<usize>)]
     chunk_overlap: Option<Option<usize>>,
+    /// The model that answers.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     text_model: Option<Option<String>>,
+    /// The model that documents are found with.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     embedding_model: Option<Option<String>>,
+    /// The model that looks at pictures.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     vision_model: Option<Option<String>>,
+    /// Whether chats keep copies of their pictures.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
     keep_pictures: Option<Option<bool>>,
 }
 

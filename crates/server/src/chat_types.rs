@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use longtrainer::{ChatKind, ChatRecord, ExportFormat};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api_error::ApiError;
 
@@ -13,14 +14,14 @@ const MOST_MATCHES: usize = 200;
 /// Chats in one list, at most, where a number is given.
 const MOST_CHATS: usize = 1000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum KindName {
     Text,
     Vision,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ChatOrder {
     /// By the time they were made.
@@ -32,14 +33,22 @@ enum ChatOrder {
 }
 
 /// Which chats are listed. Without anything, all of them, as documented.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChatsQuery {
+    /// Only chats of this kind.
+    #[param(inline)]
     kind: Option<KindName>,
+    /// Which chat comes first.
     #[serde(default)]
+    #[param(inline)]
     order: ChatOrder,
+    /// Chats of each kind that are passed over.
     #[serde(default)]
     offset: usize,
+    /// Most chats of each kind.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
@@ -74,14 +83,19 @@ impl ChatsQuery {
 }
 
 /// A bot's chats: the documented ids, and the same chats with their titles, times and turns.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ChatsOfBot {
+    /// Ids of the text chats.
     chat_ids: Vec<String>,
+    /// Ids of the vision chats.
     vision_chat_ids: Vec<String>,
+    /// The text chats.
     chats: Vec<ChatRecord>,
+    /// The vision chats.
     vision_chats: Vec<ChatRecord>,
-    /// Chats of each kind, those of other pages included.
+    /// Text chats, those of other pages included.
     total: usize,
+    /// Vision chats, those of other pages included.
     vision_total: usize,
 }
 
@@ -105,12 +119,15 @@ impl ChatsOfBot {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchChatsQuery {
     /// The words that a turn must have.
     pub(crate) q: String,
+    /// Most turns.
     #[serde(default = "matches")]
+    #[param(minimum = 1, maximum = 200)]
     limit: usize,
 }
 
@@ -130,7 +147,7 @@ impl SearchChatsQuery {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum FormatName {
     #[default]
@@ -138,10 +155,13 @@ enum FormatName {
     Markdown,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportQuery {
+    /// What kind of file.
     #[serde(default)]
+    #[param(inline)]
     format: FormatName,
 }
 

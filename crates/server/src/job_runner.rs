@@ -66,6 +66,6 @@ async fn run(state: &AppState, job_id: String) {
     match ran {
         Ok(Some(job)) => tracing::debug!(job_id, status = ?job.status, "job ended"),
         Ok(None) => tracing::debug!(job_id, "job removed with its bot"),
-        Err(error) => tracing::warn!(job_id, %error, "job not recorded"),
+        Err(error) => tracing::warn!(job_id, error = error.for_log(), "job not recorded"),
     }
 }

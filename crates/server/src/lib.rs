@@ -14,6 +14,7 @@ mod api_error;
 mod body;
 mod bot_patch;
 mod chat_types;
+mod content_log;
 mod error;
 mod export;
 mod handlers;
@@ -21,9 +22,15 @@ mod ids;
 mod job_runner;
 mod job_types;
 mod local_only;
+mod logging;
+mod metrics;
+mod observed;
 mod openai;
+mod openapi;
 mod options;
 mod query;
+mod readiness;
+mod request_id;
 mod routes;
 mod scoped;
 mod server;
@@ -36,6 +43,7 @@ mod vision_types;
 mod whole_body;
 
 pub use error::{Error, Result};
+pub use logging::{LogFormat, Verbosity, start_log};
 pub use options::{
     DEFAULT_BODY_LIMIT, DEFAULT_PICTURE_BODY_LIMIT, DEFAULT_PORT, DEFAULT_SHUTDOWN_GRACE,
     DEFAULT_UPLOAD_LIMIT, ServerOptions,

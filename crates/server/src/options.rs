@@ -33,6 +33,11 @@ pub struct ServerOptions {
     pub picture_body_limit: usize,
     /// Most bytes of the files of one upload together.
     pub upload_limit: usize,
+    /// Whether the default models are loaded at the start, so that the first question does not wait
+    /// for them. The server is up meanwhile, and `/ready` says that it is not ready.
+    pub warm: bool,
+    /// Whether questions and answers are logged.
+    pub log_content: bool,
     /// How long answers may go on once the server is told to stop; then they are cancelled.
     pub shutdown_grace: Duration,
 }
@@ -46,6 +51,8 @@ impl Default for ServerOptions {
             body_limit: DEFAULT_BODY_LIMIT,
             picture_body_limit: DEFAULT_PICTURE_BODY_LIMIT,
             upload_limit: DEFAULT_UPLOAD_LIMIT,
+            warm: false,
+            log_content: false,
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
         }
     }

@@ -1,17 +1,26 @@
 //! Every route, and what stands before all of them.
 
-use axum::Router;
+use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use longtrainer::LongTrainer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::trace::TraceLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::trace::{HttpMakeClassifier, TraceLayer};
+use tracing::Span;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::api_error::answer_to_panic;
-use crate::handlers::{bots, chats, documents, fallback, health, jobs, models, training, vision};
+use crate::handlers::{
+    bots, chats, docs, documents, fallback, jobs, models, operation, training, vision,
+};
 use crate::local_only::local_only;
+use crate::observed::{observe, span};
 use crate::openai;
+use crate::openapi::{self, Description};
 use crate::options::ServerOptions;
+use crate::request_id::only_sane;
 use crate::state::AppState;
 use crate::whole_body::whole_body;
 
@@ -19,8 +28,8 @@ use crate::whole_body::whole_body;
 pub(crate) const ASK_ABOUT_PICTURES: &str = "/bots/{bot_id}/vision-chats/{vision_chat_id}";
 
 /// Where files are sent in, or one in the place of another.
-const UPLOAD: &str = "/bots/{bot_id}/documents/upload";
-const DOCUMENT: &str = "/bots/{bot_id}/documents/{document_id}";
+pub(crate) const UPLOAD: &str = "/bots/{bot_id}/documents/upload";
+pub(crate) const DOCUMENT: &str = "/bots/{bot_id}/documents/{document_id}";
 /// The routes that take files.
 pub(crate) const TAKE_FILES: [&str; 2] = [UPLOAD, DOCUMENT];
 
@@ -31,67 +40,83 @@ pub fn router(trainer: LongTrainer, options: &ServerOptions) -> Router {
 }
 
 pub(crate) fn with_state(state: AppState) -> Router {
-    Router::new()
-        .route("/health", get(health::show))
-        .route("/bots", get(bots::list).post(bots::create))
-        .route(
-            "/bots/{bot_id}",
-            get(bots::show).patch(bots::update).delete(bots::delete),
-        )
-        .route("/bots/{bot_id}/build", post(bots::build))
-        .route("/bots/{bot_id}/reindex", post(bots::reindex))
-        .route("/bots/{bot_id}/load", post(bots::load))
-        .route("/bots/{bot_id}/prompt", put(bots::set_prompt))
-        .route("/bots/{bot_id}/documents", get(documents::list))
-        .route("/bots/{bot_id}/documents/path", post(documents::add_path))
-        .route("/bots/{bot_id}/documents/link", post(documents::add_link))
-        .route("/bots/{bot_id}/documents/query", post(documents::add_query))
-        .route(UPLOAD, post(documents::upload))
-        .route(
-            DOCUMENT,
-            get(documents::show)
-                .put(documents::replace)
-                .delete(documents::delete),
-        )
-        .route("/bots/{bot_id}/vectorstore", post(documents::search))
-        .route("/bots/{bot_id}/jobs", get(jobs::list_of_bot))
-        .route("/jobs", get(jobs::list))
-        .route("/jobs/{job_id}", get(jobs::show).delete(jobs::cancel))
-        .route("/jobs/{job_id}/cancel", post(jobs::cancel))
-        .route("/models", get(models::list))
-        .route("/models/pull", post(models::pull))
-        .route("/models/load", post(models::load))
-        .route("/models/unload", post(models::unload))
-        .route("/bots/{bot_id}/chats", get(chats::list).post(chats::create))
-        .route("/bots/{bot_id}/chats/search", get(chats::search))
-        .route("/bots/{bot_id}/chats/export", get(chats::export_all))
-        .route("/bots/{bot_id}/chats/{chat_id}", post(chats::ask))
-        .route(
-            "/chats/{chat_id}",
-            get(chats::show).patch(chats::rename).delete(chats::delete),
-        )
-        .route("/chats/{chat_id}/export", get(chats::export))
-        .route("/bots/{bot_id}/train-chats", post(training::train))
-        .route("/bots/{bot_id}/vision-chats", post(vision::create))
-        .route(ASK_ABOUT_PICTURES, post(vision::ask))
-        .route(
-            "/vision-chats/{vision_chat_id}",
-            get(vision::show)
-                .patch(vision::rename)
-                .delete(vision::delete),
-        )
-        .route("/vision-chats/{vision_chat_id}/export", get(vision::export))
-        .route(
-            "/vision-chats/{vision_chat_id}/pictures/{sha256}",
-            get(vision::picture),
-        )
-        .merge(openai::routes())
+    let (routes, document) = described().split_for_parts();
+    routes
+        .layer(Extension(Description::of(document)))
         .fallback(fallback::unknown_route)
         .method_not_allowed_fallback(fallback::wrong_method)
         .layer(from_fn_with_state(state.clone(), whole_body))
         .layer(from_fn(local_only))
         .layer(CatchPanicLayer::custom(answer_to_panic))
         .layer(from_fn(openai::in_openais_shape))
-        .layer(TraceLayer::new_for_http())
+        .layer(from_fn_with_state(state.metrics.clone(), observe))
+        .layer(only_a_span())
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(from_fn(only_sane))
         .with_state(state)
+}
+
+/// A layer that makes a span for a request, and tells nothing.
+type SpanLayer = TraceLayer<HttpMakeClassifier, fn(&Request) -> Span, (), (), (), (), ()>;
+
+/// Puts every request into its span. What is told of it is told by [`observe`], once, at its end.
+fn only_a_span() -> SpanLayer {
+    TraceLayer::new_for_http()
+        .make_span_with(span as fn(&Request) -> Span)
+        .on_request(())
+        .on_response(())
+        .on_body_chunk(())
+        .on_eos(())
+        .on_failure(())
+}
+
+/// Every route. A handler comes here with its description, which has its path and method, so that no
+/// route can lack one.
+fn described() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(operation::health))
+        .routes(routes!(operation::ready))
+        .routes(routes!(operation::metrics))
+        .routes(routes!(docs::document))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::file))
+        .routes(routes!(bots::list, bots::create))
+        .routes(routes!(bots::show, bots::update, bots::delete))
+        .routes(routes!(bots::build))
+        .routes(routes!(bots::reindex))
+        .routes(routes!(bots::load))
+        .routes(routes!(bots::set_prompt))
+        .routes(routes!(documents::list))
+        .routes(routes!(documents::add_path))
+        .routes(routes!(documents::add_link))
+        .routes(routes!(documents::add_query))
+        .routes(routes!(documents::upload))
+        .routes(routes!(
+            documents::show,
+            documents::replace,
+            documents::delete
+        ))
+        .routes(routes!(documents::search))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::list_of_bot))
+        .routes(routes!(jobs::show, jobs::delete))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(models::list))
+        .routes(routes!(models::pull))
+        .routes(routes!(models::load))
+        .routes(routes!(models::unload))
+        .routes(routes!(chats::list, chats::create))
+        .routes(routes!(chats::search))
+        .routes(routes!(chats::export_all))
+        .routes(routes!(chats::ask))
+        .routes(routes!(chats::show, chats::rename, chats::delete))
+        .routes(routes!(chats::export))
+        .routes(routes!(training::train))
+        .routes(routes!(vision::create))
+        .routes(routes!(vision::ask))
+        .routes(routes!(vision::show, vision::rename, vision::delete))
+        .routes(routes!(vision::export))
+        .routes(routes!(vision::picture))
+        .merge(openai::routes())
 }

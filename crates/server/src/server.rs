@@ -4,7 +4,8 @@
 //! that still run are cancelled, each with what had been said stored; then it returns.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::serve::ListenerExt;
 use longtrainer::{JobRecord, LongTrainer};
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Error, Result};
 use crate::job_runner;
 use crate::options::ServerOptions;
+use crate::readiness;
 use crate::routes::with_state;
 use crate::shutdown::Signals;
 use crate::state::AppState;
@@ -92,6 +94,7 @@ impl Server {
         for job in &self.resumed {
             job_runner::start(&state, job);
         }
+        warm_up(&state);
         let no_more = CancellationToken::new();
         let trainer = self.trainer.clone();
         let mut serving = self.start(&state, no_more.clone());
@@ -100,6 +103,7 @@ impl Server {
             () = stop() => {}
         }
         tracing::info!("stopping");
+        state.readiness.stopping();
         no_more.cancel();
         tokio::select! {
             _ = &mut serving => {}
@@ -128,6 +132,28 @@ impl Server {
         let serve = axum::serve(listener, router).with_graceful_shutdown(no_more.cancelled_owned());
         tokio::spawn(serve.into_future())
     }
+}
+
+/// Loads the models, if that was asked for, while the server already answers.
+fn warm_up(state: &AppState) {
+    if !state.options.warm {
+        return;
+    }
+    state.readiness.warming();
+    let state = state.clone();
+    tokio::spawn(async move {
+        let begun = Instant::now();
+        let phase = Arc::clone(&state.readiness);
+        let warmed = state.call(move |trainer| {
+            let warmed = readiness::warm(trainer);
+            phase.warmed(&warmed);
+            warmed
+        });
+        match warmed.await {
+            Ok(()) => tracing::info!(elapsed = ?begun.elapsed(), "the models are loaded"),
+            Err(error) => tracing::error!(%error, "the models could not be loaded"),
+        }
+    });
 }
 
 /// Cancels what still runs and waits until its end is stored.

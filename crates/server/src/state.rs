@@ -8,7 +8,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::api_error::ApiError;
 use crate::job_runner::JobSlots;
+use crate::metrics::Metrics;
 use crate::options::ServerOptions;
+use crate::readiness::Readiness;
 
 /// What all handlers share. Clones are cheap.
 #[derive(Clone)]
@@ -22,11 +24,17 @@ pub(crate) struct AppState {
     pub(crate) tasks: TaskTracker,
     /// Held by jobs at work.
     pub(crate) jobs: JobSlots,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// What `/ready` tells.
+    pub(crate) readiness: Arc<Readiness>,
 }
 
 impl AppState {
     pub(crate) fn new(trainer: LongTrainer, options: ServerOptions) -> Self {
         Self {
+            metrics: Metrics::of(trainer.clone()),
+            readiness: Arc::default(),
             trainer,
             options: Arc::new(options),
             stop_answers: CancellationToken::new(),
@@ -44,7 +52,9 @@ impl AppState {
         E: Into<ApiError> + Send + 'static,
     {
         let trainer = self.trainer.clone();
-        tokio::task::spawn_blocking(move || call(&trainer))
+        // What is logged meanwhile belongs to the request.
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| call(&trainer)))
             .await?
             .map_err(Into::into)
     }

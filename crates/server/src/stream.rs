@@ -114,13 +114,7 @@ impl Telling {
                 self.last = Some(named("done", &B::from(*answer)));
                 named("usage", &usage)
             }
-            Err(error) => named(
-                "error",
-                &ErrorEvent {
-                    detail: error.detail().to_owned(),
-                    status: error.status().as_u16(),
-                },
-            ),
+            Err(error) => named("error", &ErrorEvent::from(&error)),
         })
     }
 }

@@ -6,6 +6,7 @@
 //! for one, so more than [`HELD`] of that ends the upload.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
 use crate::api_error::ApiError;
+use crate::content_log;
 use crate::state::AppState;
 
 /// Most files of one upload.
@@ -138,6 +140,7 @@ impl<'a> Receiver<'a> {
         while let Some(field) = self.next_field().await? {
             match (field.file_name(), field.name().unwrap_or_default()) {
                 (Some(name), _) => {
+                    content_log::file(&state.options, Path::new(name));
                     let file = self.files.new_file(state, name.to_owned(), most).await?;
                     self.take_file(file, field).await?;
                 }

@@ -7,6 +7,7 @@ use longtrainer::{
     VisionTurnRecord,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::allowed_path::allowed_path;
 use crate::api_error::ApiError;
@@ -15,7 +16,7 @@ use crate::types::{
 };
 
 /// How closely pictures are looked at.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum DetailName {
     Low,
@@ -33,17 +34,24 @@ impl From<DetailName> for Detail {
     }
 }
 
-#[derive(Deserialize)]
+/// A question about pictures.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VisionQuestion {
+    /// The question.
+    #[schema(example = "What stands on the rock?")]
     pub(crate) query: String,
     /// Paths on this machine, or data URLs. None, to go on about the pictures of the chat.
-    image_paths: Vec<String>,
+    pub(crate) image_paths: Vec<String>,
+    /// Whether the answer comes as chunks of plain text.
     #[serde(default)]
     pub(crate) stream: bool,
+    /// How closely the pictures are looked at.
     detail: Option<DetailName>,
+    /// Not in this version: `true` is answered with 501.
     #[serde(default)]
     web_search: bool,
+    /// Files whose texts the answer may draw on.
     uploaded_files: Option<Vec<SentFile>>,
 }
 
@@ -90,29 +98,40 @@ fn is_remote(path: &Path) -> bool {
 }
 
 /// A stored vision turn with the documented ids and `image_path`, the paths joined by commas.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct VisionMessage {
+    /// The bot.
     pub(crate) bot_id: String,
+    /// The vision chat.
     pub(crate) vision_chat_id: String,
+    /// The pictures of the turn, joined by commas.
     pub(crate) image_path: String,
     #[serde(flatten)]
     pub(crate) turn: VisionTurnRecord,
 }
 
 /// A whole answer about pictures, under its documented name.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct VisionAnswerBody {
+    /// The answer.
     response: String,
+    /// Links from a web search.
     web_sources: Vec<String>,
+    /// The passages that the model was given, best first.
     sources: Vec<Passage>,
     /// What was searched for beside the question.
     retrieval: RetrievalUse,
+    /// What the answer cost.
     usage: UsageBody,
+    /// What the model saw of the chat.
     history: HistoryUse,
     /// Earlier pictures that are not to be had any more.
     #[serde(skip_serializing_if = "is_default")]
     missing_pictures: Vec<MissingPicture>,
+    /// Why the answer ends: `stop`, or `length` if it was cut off.
+    #[schema(example = "stop")]
     finish_reason: &'static str,
+    /// Its place in the chat, from 0.
     turn: u64,
 }
 

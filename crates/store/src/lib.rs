@@ -13,6 +13,7 @@ mod connection;
 mod document_hash;
 mod documents;
 mod error;
+mod figures;
 mod folder;
 mod ids;
 mod jobs;
@@ -31,8 +32,8 @@ pub use error::{Error, Result, VectorFault};
 pub use records::{
     AddedDocuments, BotRecord, BotSettings, ChatKind, ChatRecord, ChunkRecord, ChunkSpan, Chunking,
     DocumentRecord, IndexedDocument, JobProgress, JobRecord, JobStatus, NewChunk, NewDocument,
-    Order, PictureCopy, PictureRecord, SourceRecord, TurnKey, TurnRecord, TurnStatus, UploadedFile,
-    VectorSpace, VisionTurnRecord,
+    Order, PictureCopy, PictureRecord, SourceRecord, StoreFigures, TurnKey, TurnRecord, TurnStatus,
+    UploadedFile, VectorSpace, VisionTurnRecord,
 };
 pub use redb_store::RedbStore;
 pub use store::Store;

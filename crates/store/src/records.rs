@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 /// A bot: a set of documents, the settings it answers with, and the state of its vectors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BotRecord {
     /// `bot-<uuid4>`.
     pub bot_id: String,
@@ -29,6 +30,7 @@ pub struct BotRecord {
 
 /// What the owner of a bot chose. `None` means "the program's default".
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct BotSettings {
     /// System prompt with a `{context}` placeholder.
@@ -51,6 +53,7 @@ pub struct BotSettings {
 
 /// How a text is split, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Chunking {
     /// Most characters in one chunk.
     pub chunk_size: usize,
@@ -60,6 +63,7 @@ pub struct Chunking {
 
 /// The space in which vectors can be compared: one model, one dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VectorSpace {
     /// Name of the embedding model.
     pub model: String,
@@ -156,6 +160,7 @@ pub struct ChunkRecord {
 
 /// Whether a chat takes pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ChatKind {
     /// `chat-<uuid4>`: text only.
@@ -166,6 +171,7 @@ pub enum ChatKind {
 
 /// A chat, stored from the moment it is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChatRecord {
     /// `chat-<uuid4>` or `vision-<uuid4>`.
     pub chat_id: String,
@@ -185,6 +191,7 @@ pub struct ChatRecord {
 
 /// How a turn ended. Only complete turns are ever trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TurnStatus {
     /// The answer is whole.
@@ -197,6 +204,7 @@ pub enum TurnStatus {
 
 /// A file whose text the caller sends along with a question. No file is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UploadedFile {
     /// File name.
     pub name: String,
@@ -213,6 +221,7 @@ pub struct UploadedFile {
 
 /// A passage that an answer was given from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SourceRecord {
     /// The document.
     pub document_id: u64,
@@ -232,6 +241,7 @@ pub struct SourceRecord {
 
 /// One question and answer of a text chat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TurnRecord {
     /// Its place in the chat, from 0; the store sets it.
     pub turn: u64,
@@ -258,6 +268,7 @@ pub struct TurnRecord {
 
 /// A picture sent with a question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PictureRecord {
     /// What it was called: the path as it was given, or a name.
     pub name: String,
@@ -286,6 +297,7 @@ pub struct PictureCopy {
 
 /// One question and response of a vision chat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VisionTurnRecord {
     /// Its place in the chat, from 0; the store sets it.
     pub turn: u64,
@@ -324,6 +336,27 @@ pub struct TurnKey {
     pub turn: u64,
 }
 
+/// How much a store holds: all of it, whoever it belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreFigures {
+    /// Bots.
+    pub bots: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Chunks of documents that are searchable.
+    pub chunks: u64,
+    /// Chats of both kinds.
+    pub chats: u64,
+    /// Turns of both kinds of chats.
+    pub turns: u64,
+    /// Copies of pictures.
+    pub pictures: u64,
+    /// Jobs, done ones included.
+    pub jobs: u64,
+    /// Bytes of the data file.
+    pub file_bytes: u64,
+}
+
 /// Which end of a chat comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
@@ -336,6 +369,7 @@ pub enum Order {
 
 /// How far a job has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobStatus {
     /// Waiting.
@@ -359,6 +393,7 @@ impl JobStatus {
 
 /// How much of a job is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobProgress {
     /// What is being done just now, `embedding` for one.
     pub phase: String,
@@ -370,6 +405,7 @@ pub struct JobProgress {
 
 /// A long piece of work that a server does in the background.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobRecord {
     /// uuid4.
     pub job_id: String,

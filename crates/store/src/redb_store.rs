@@ -10,10 +10,11 @@ use crate::error::{Error, Result};
 use crate::migration::{self, PRESENT, Schema};
 use crate::records::{
     AddedDocuments, BotRecord, ChatKind, ChatRecord, ChunkRecord, DocumentRecord, IndexedDocument,
-    JobRecord, NewDocument, Order, PictureCopy, TurnKey, TurnRecord, VectorSpace, VisionTurnRecord,
+    JobRecord, NewDocument, Order, PictureCopy, StoreFigures, TurnKey, TurnRecord, VectorSpace,
+    VisionTurnRecord,
 };
 use crate::store::Store;
-use crate::{bots, chats, chunks, documents, folder, jobs, pictures, training, turns};
+use crate::{bots, chats, chunks, documents, figures, folder, jobs, pictures, training, turns};
 
 /// A [`Store`] in one file, for one process at a time and any number of its threads.
 ///
@@ -301,6 +302,16 @@ impl Store for RedbStore {
 
     fn jobs_without_bot(&self) -> Result<Vec<JobRecord>> {
         self.connection.read(jobs::list_without_bot)
+    }
+
+    fn figures(&self) -> Result<StoreFigures> {
+        let figures = self.connection.read(figures::take)?;
+        let path = self.connection.path();
+        let file = std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
+        Ok(StoreFigures {
+            file_bytes: file.len(),
+            ..figures
+        })
     }
 }
 

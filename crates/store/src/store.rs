@@ -3,7 +3,8 @@
 use crate::error::Result;
 use crate::records::{
     AddedDocuments, BotRecord, ChatKind, ChatRecord, ChunkRecord, DocumentRecord, IndexedDocument,
-    JobRecord, NewDocument, Order, PictureCopy, TurnKey, TurnRecord, VectorSpace, VisionTurnRecord,
+    JobRecord, NewDocument, Order, PictureCopy, StoreFigures, TurnKey, TurnRecord, VectorSpace,
+    VisionTurnRecord,
 };
 
 /// Everything the product remembers. Each call is one transaction: it happens whole or not at
@@ -136,4 +137,8 @@ pub trait Store: Send + Sync {
     fn jobs(&self, bot_id: &str) -> Result<Vec<JobRecord>>;
     /// The jobs that work for no bot, oldest first.
     fn jobs_without_bot(&self) -> Result<Vec<JobRecord>>;
+
+    /// How much there is in all. It takes no longer for a full store than for an empty one, and an
+    /// error says that the store cannot be read.
+    fn figures(&self) -> Result<StoreFigures>;
 }

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 use std::ops::RangeBounds;
 
-use redb::{AccessGuard, Key, ReadOnlyTable, ReadableTable, Table};
+use redb::{AccessGuard, Key, ReadOnlyTable, ReadableTable, ReadableTableMetadata, Table};
 
 use crate::codec::{self, Stored};
 use crate::error::Failure;
@@ -138,6 +138,13 @@ where
             let record = codec::decode(name, &key.value(), bytes.value())?;
             Ok((key, record))
         }))
+    }
+}
+
+impl<H: ReadableTableMetadata, K, T> Records<H, K, T> {
+    /// How many records there are.
+    pub(crate) fn rows(&self) -> Result<u64, Failure> {
+        Ok(self.handle.len()?)
     }
 }
 

@@ -11,7 +11,8 @@ use common::{
     Fixture, bot, chat, document, indexed, job, picture, source, space, turn, vision_turn,
 };
 use longtrainer_store::{
-    ChatKind, Error, JobStatus, NewDocument, Order, Store, TurnKey, VectorFault, VectorSpace,
+    ChatKind, Error, JobStatus, NewDocument, Order, Store, StoreFigures, TurnKey, VectorFault,
+    VectorSpace,
 };
 use serde_json::json;
 
@@ -546,4 +547,42 @@ fn turns_are_read_page_by_page() {
     assert_eq!(page(2, 9), [2, 3, 4]);
     assert_eq!(page(5, 9), [0; 0]);
     assert!(store.vision_turns_from("chat-a", 0, 1).is_err());
+}
+
+#[test]
+fn the_figures_follow_what_is_stored() {
+    let fixture = with_bots(&["bot-a", "bot-b"]);
+    let store = &fixture.store;
+    let added = store.add_documents("bot-a", &[document("s"), document("t")]);
+    let id = added.unwrap().added[0];
+    store
+        .index_documents("bot-a", &space(1), &[indexed(id, &[&[1.0], &[2.0]])])
+        .unwrap();
+    let chats = [
+        chat("text", "bot-a", ChatKind::Text, 1),
+        chat("vision", "bot-b", ChatKind::Vision, 2),
+    ];
+    let made = chats.iter().map(|chat| store.create_chat(chat));
+    made.for_each(Result::unwrap);
+    store.append_turn("text", &turn("a", 3)).unwrap();
+    let (shown, copy) = picture(9);
+    let mut seen = vision_turn("v", 4);
+    seen.pictures = vec![shown];
+    store.append_vision_turn("vision", &seen, &[copy]).unwrap();
+    store.put_job(&job("job-a", "bot-a", 5)).unwrap();
+
+    let figures = store.figures().unwrap();
+    assert_eq!((figures.bots, figures.chats), (2, 2));
+    assert_eq!((figures.documents, figures.chunks), (2, 2));
+    assert_eq!((figures.turns, figures.pictures, figures.jobs), (2, 1, 1));
+    assert!(figures.file_bytes > 4096, "{figures:?}");
+    for bot in ["bot-a", "bot-b"] {
+        store.delete_bot(bot).unwrap();
+    }
+    let file_bytes = store.figures().unwrap().file_bytes;
+    let nothing = StoreFigures {
+        file_bytes,
+        ..StoreFigures::default()
+    };
+    assert_eq!(store.figures().unwrap(), nothing);
 }

@@ -33,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) events: Sender<Result<StreamItem>>,
     /// When the request came.
     pub(crate) submitted: Instant,
+    /// What the log is told about the request, by whoever sent it.
+    pub(crate) span: tracing::Span,
 }
 
 /// Bits of a number that a model gives to kinds of its caches; the others are the adapter's.

@@ -205,7 +205,8 @@ impl<M: LanguageModel, T: TokenText> Scheduler<M, T> {
                     Ok(()) => self.figures.cached_tokens += known.len,
                     // It is read instead.
                     Err(error) => {
-                        tracing::warn!(model = self.name, %error, "a known prefix was not used");
+                        let error = crate::with_causes(&error);
+                        tracing::warn!(model = self.name, error, "a known prefix was not used");
                         sequence.cache.truncate(0);
                     }
                 }
@@ -336,8 +337,8 @@ impl<M: LanguageModel, T: TokenText> Scheduler<M, T> {
         if sequence.is_abandoned() && !matches!(error, Error::Panicked { .. }) {
             return;
         }
-        let error = error as &dyn std::error::Error;
-        tracing::warn!(model = self.name, error, "request failed");
+        let error = crate::with_causes(error);
+        tracing::warn!(parent: sequence.span(), model = self.name, error, "request failed");
     }
 
     fn tell(&mut self, started: Instant) {

@@ -155,6 +155,11 @@ impl<C: TokenCache> Sequence<C> {
         self.job.is_abandoned()
     }
 
+    /// What the log is told about its request.
+    pub(super) fn span(&self) -> &tracing::Span {
+        &self.job.span
+    }
+
     /// Takes over the keys and values of the first `len` tokens of its prompt.
     pub(super) fn adopt(&mut self, name: &str, blocks: Vec<C::Block>, len: usize) -> Result<()> {
         let adopted = self.cache.adopt(blocks, len);

@@ -48,7 +48,11 @@ impl LongTrainer {
             job.error.clone_from(&failed);
         })?;
         if failed.is_some() {
-            tracing::warn!(job_id = job.job_id, error = job.error, "job failed");
+            // The reason may have the name of a file, which is for the record alone.
+            tracing::warn!(
+                job_id = job.job_id,
+                "job not begun again: its record says why"
+            );
             self.clean_up(&job)?;
             return Ok(None);
         }

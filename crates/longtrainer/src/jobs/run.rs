@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use longtrainer_inference::with_causes;
 use longtrainer_models::Progress;
 use longtrainer_store::{JobRecord, JobStatus, NewDocument};
 use serde_json::{Value, json};
@@ -78,7 +79,7 @@ impl LongTrainer {
                 }
                 (Err(error), Wish::GoOn) => {
                     job.status = JobStatus::Failed;
-                    job.error = Some(error.with_causes());
+                    job.error = Some(with_causes(&error));
                 }
             }
         })?)

@@ -10,6 +10,7 @@ mod key;
 mod lease;
 mod memory_budget;
 mod model;
+mod observers;
 mod reaper;
 mod residency;
 mod slot;
@@ -23,8 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use longtrainer_inference::{
-    Adapter, BertEmbedder, DeviceChoice, Embedder, EmbedderOptions, EngineOptions, GgufTextModel,
-    SelectedDevice, TextModel, TextModelOptions, VisionModel, VisionModelOptions, select_device,
+    Adapter, BertEmbedder, DeviceChoice, Embedder, EmbedderOptions, EngineMetrics, EngineOptions,
+    GgufTextModel, SelectedDevice, TextModel, TextModelOptions, VisionModel, VisionModelOptions,
+    select_device,
 };
 use longtrainer_models::{LocalModel, Registry, Role};
 
@@ -37,6 +39,7 @@ use key::ModelKey;
 use lease::Lease;
 pub use memory_budget::MemoryBudget;
 use model::{Model, Text, check_sees};
+use observers::Observers;
 use residency::{Found, Residency};
 
 /// An embedder that stays loaded while this lives.
@@ -54,6 +57,9 @@ pub(crate) struct ModelPool {
     device: Mutex<Option<SelectedDevice>>,
     /// How requests share a text model.
     engine: EngineOptions,
+    /// Who is told what the engines do.
+    observers: Arc<Observers>,
+    budget: MemoryBudget,
     residency: Residency<Model>,
 }
 
@@ -74,17 +80,33 @@ impl ModelPool {
         keep_alive: KeepAlive,
     ) -> Result<Self> {
         let residency = Residency::new(memory_budget, keep_alive);
+        let observers = Observers::new(engine.metrics.clone());
+        let engine = EngineOptions {
+            metrics: Some(Arc::<Observers>::clone(&observers)),
+            ..engine
+        };
         Ok(Self {
             registry,
             device_choice,
             device: Mutex::default(),
             engine,
+            observers,
+            budget: memory_budget,
             residency: residency.map_err(|source| Error::KeepAliveThread { source })?,
         })
     }
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    pub(crate) fn memory_budget(&self) -> MemoryBudget {
+        self.budget
+    }
+
+    /// Has the figures of all engines told to one more, for as long as it lives.
+    pub(crate) fn observe(&self, observer: &Arc<dyn EngineMetrics>) {
+        self.observers.add(observer);
     }
 
     /// Puts a ready embedder in the pool under its own name, for good.
@@ -153,11 +175,7 @@ impl ModelPool {
             Role::Embedding => self.embedder(name).map(drop),
             Role::Text => self.text_model(name).map(drop),
             Role::Vision => self.vision_model(name).map(drop),
-            role => Err(Error::InvalidSetting {
-                name: "role",
-                value: role.to_string(),
-                expected: "embedding, text or vision",
-            }),
+            role => Err(not_loadable(role)),
         }
     }
 
@@ -189,6 +207,24 @@ impl ModelPool {
         };
         let embedder = BertEmbedder::load(name, &files.folder, &sha256, &options)?;
         Ok(Model::Embedder(Arc::new(embedder)))
+    }
+
+    /// Bytes of the files of a model that could be loaded; `None` for one that is in memory.
+    pub(crate) fn file_bytes(&self, name: &str, role: Role) -> Result<Option<u64>> {
+        let mut loaded = self.loaded().into_iter();
+        if loaded.any(|model| model.role == role && model.name == name) {
+            return Ok(None);
+        }
+        let bytes = match role {
+            Role::Embedding => file_size(&self.embedder_files(name)?.weights)?,
+            Role::Text => weight_bytes(&self.text_model_file(name)?)?,
+            Role::Vision => {
+                let parts = VisionParts::locate(&self.registry, name)?;
+                vision_bytes(&parts)? + weight_bytes(&self.text_model_file(&parts.text)?)?
+            }
+            role => return Err(not_loadable(role)),
+        };
+        Ok(Some(bytes))
     }
 
     fn load_text_model(&self, name: &str, file: &Path) -> Result<Model> {
@@ -273,6 +309,15 @@ impl ModelPool {
             .default_for(role)
             .ok_or(Error::NoDefaultModel { role })?;
         Ok(entry.name.clone())
+    }
+}
+
+/// No model of this role is kept in memory.
+fn not_loadable(role: Role) -> Error {
+    Error::InvalidSetting {
+        name: "role",
+        value: role.to_string(),
+        expected: "embedding, text or vision",
     }
 }
 

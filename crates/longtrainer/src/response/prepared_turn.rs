@@ -63,7 +63,13 @@ impl PreparedTurn {
             End::Failed(error) => Err(self.fail(inner, &text, error)),
         };
         if let Err(error) = &last {
-            tracing::warn!(chat_id = self.draft.chat_id(), %error, "turn not completed");
+            let (kind, error) = (error.kind(), error.for_log());
+            tracing::warn!(
+                chat_id = self.draft.chat_id(),
+                ?kind,
+                error,
+                "turn not completed"
+            );
         }
         // A reader that has left misses only what it no longer wants; the turn is stored.
         let _ = reader.send_blocking(last);

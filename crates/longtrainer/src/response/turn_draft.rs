@@ -78,7 +78,12 @@ impl TurnDraft {
     ) -> Error {
         let reason = Some(error.to_string());
         if let Err(second) = self.store(store, text, sources, TurnStatus::Failed, reason) {
-            tracing::error!(chat_id = self.chat_id(), error = %second, "failed turn not stored");
+            let second = second.for_log();
+            tracing::error!(
+                chat_id = self.chat_id(),
+                error = second,
+                "failed turn not stored"
+            );
         }
         error
     }

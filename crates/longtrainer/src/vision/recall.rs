@@ -20,6 +20,7 @@ const MOST_BYTES: u64 = 256 << 20;
 
 /// A picture of an earlier turn that the model was not shown.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MissingPicture {
     /// The number of its turn in the chat, from 0.
     pub turn: u64,

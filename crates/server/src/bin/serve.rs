@@ -4,7 +4,6 @@
 //! programs find the same bots.
 #![expect(clippy::print_stdout, reason = "a program tells where it listens")]
 
-use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,8 +15,7 @@ use longtrainer::models::RegistryOptions;
 use longtrainer::{
     Defaults, DeviceChoice, KeepAlive, LinkOptions, LinkPolicy, LongTrainer, MemoryBudget,
 };
-use longtrainer_server::{DEFAULT_PORT, Server, ServerOptions};
-use tracing::level_filters::LevelFilter;
+use longtrainer_server::{DEFAULT_PORT, LogFormat, Server, ServerOptions, Verbosity, start_log};
 
 /// How long threads may hold the end of the process up once the server has ended. A file that is
 /// still being read is given up; its job is marked as failed at the next start.
@@ -90,15 +88,29 @@ struct Flags {
     /// Registry name or path of the vision model [default: the registry's]
     #[arg(long, value_name = "MODEL")]
     vision_model: Option<String>,
-    /// Say more on standard error; twice for every request
+    /// Load the default models at the start, so that /ready means ready
+    #[arg(long)]
+    warm: bool,
+    /// How the log is written to standard error: text, or json for an object a line
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    log_format: LogFormat,
+    /// Log questions, answers and the names of files, too
+    #[arg(long)]
+    log_content: bool,
+    /// Say more on standard error; twice for everything
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
+    /// Say only what goes wrong, not every request
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
 }
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    start_log(flags.verbose);
-    match serve(flags) {
+    match start_log(flags.log_format, verbosity(&flags))
+        .context("cannot start the log")
+        .and_then(|()| serve(flags))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -126,6 +138,8 @@ fn server_options(flags: &Flags) -> ServerOptions {
         host: flags.host,
         port: flags.port,
         allow_dirs: flags.allow_dirs.clone(),
+        warm: flags.warm,
+        log_content: flags.log_content,
         ..ServerOptions::default()
     }
 }
@@ -181,17 +195,13 @@ fn address(text: &str) -> Result<IpAddr, String> {
         .map_err(|_| "neither localhost nor an IP address".to_owned())
 }
 
-fn start_log(verbose: u8) {
-    let level = match verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::INFO,
-        _ => LevelFilter::DEBUG,
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+fn verbosity(flags: &Flags) -> Verbosity {
+    match (flags.quiet, flags.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Requests,
+        (false, 1) => Verbosity::Verbose,
+        (false, _) => Verbosity::Debug,
+    }
 }
 
 #[cfg(test)]

@@ -12,11 +12,25 @@ use crate::bot_patch::{BotPatch, check_model};
 use crate::handlers::jobs;
 use crate::ids::Ids;
 use crate::job_types::{BackgroundQuery, JobBegun, ReindexRequest};
+use crate::openapi::parameters as path;
+use crate::openapi::responses::{Conflict, NoModel, NotHere, Refused, Unknown};
 use crate::query::QueryOf;
 use crate::scoped::Scoped;
 use crate::state::AppState;
 use crate::types::{BotList, BuildRequest, Built, Done, NoFields, OfBot, PromptRequest};
 
+/// Makes a bot
+#[utoipa::path(
+    post,
+    path = "/bots",
+    operation_id = "create_bot",
+    tag = "bots",
+    request_body = NoFields,
+    responses(
+        (status = 200, description = "The new bot", body = OfBot),
+        Refused,
+    ),
+)]
 pub(crate) async fn create(
     Scoped(state): Scoped,
     JsonBody(NoFields {}): JsonBody<NoFields>,
@@ -27,11 +41,33 @@ pub(crate) async fn create(
     }))
 }
 
+/// Lists the bots, oldest first
+#[utoipa::path(
+    get,
+    path = "/bots",
+    operation_id = "list_bots",
+    tag = "bots",
+    responses(
+        (status = 200, description = "All bots", body = BotList),
+    ),
+)]
 pub(crate) async fn list(Scoped(state): Scoped) -> Result<Json<BotList>, ApiError> {
     let bots = state.call(|trainer| trainer.list_bots()).await?;
     Ok(Json(BotList { bots }))
 }
 
+/// Shows a bot
+#[utoipa::path(
+    get,
+    path = "/bots/{bot_id}",
+    operation_id = "show_bot",
+    tag = "bots",
+    params(path::OfBot),
+    responses(
+        (status = 200, description = "The bot", body = BotRecord),
+        Unknown,
+    ),
+)]
 pub(crate) async fn show(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -42,6 +78,26 @@ pub(crate) async fn show(
         .map(Json)
 }
 
+/// Makes what was added searchable, and changes settings
+///
+/// It is waited for as documented, or done as a job.
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/build",
+    operation_id = "build_bot",
+    tag = "bots",
+    params(path::OfBot, BackgroundQuery),
+    request_body = BuildRequest,
+    responses(
+        (status = 200, description = "What was done", body = Built),
+        (status = 202, description = "The job, with `background`", body = JobBegun),
+        Unknown,
+        Refused,
+        Conflict,
+        NotHere,
+        NoModel,
+    ),
+)]
 pub(crate) async fn build(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -76,7 +132,20 @@ async fn build_in_background(
     Ok(jobs::begin(state, task).await?.into_response())
 }
 
-/// Embeds all documents again, as a job.
+/// Embeds all documents again, as a job
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/reindex",
+    operation_id = "reindex_bot",
+    tag = "bots",
+    params(path::OfBot),
+    request_body = ReindexRequest,
+    responses(
+        (status = 202, description = "The job", body = JobBegun),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn reindex(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -97,7 +166,22 @@ pub(crate) async fn reindex(
     jobs::begin(&state, task).await
 }
 
-/// Changes the settings that are named; `null` takes one back to the program's default.
+/// Changes settings
+///
+/// Those that are named; `null` takes one back to the program's default.
+#[utoipa::path(
+    patch,
+    path = "/bots/{bot_id}",
+    operation_id = "update_bot",
+    tag = "bots",
+    params(path::OfBot),
+    request_body = BotPatch,
+    responses(
+        (status = 200, description = "The bot", body = BotRecord),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn update(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -115,6 +199,22 @@ pub(crate) async fn update(
         .map(Json)
 }
 
+/// Loads a bot's index, so that the first question does not wait for it
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/load",
+    operation_id = "load_bot",
+    tag = "bots",
+    params(path::OfBot),
+    request_body = NoFields,
+    responses(
+        (status = 200, description = "It is loaded", body = Done<OfBot>),
+        Unknown,
+        Refused,
+        Conflict,
+        NoModel,
+    ),
+)]
 pub(crate) async fn load(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -128,6 +228,20 @@ pub(crate) async fn load(
     }))
 }
 
+/// Changes a bot's system prompt
+#[utoipa::path(
+    put,
+    path = "/bots/{bot_id}/prompt",
+    operation_id = "set_prompt",
+    tag = "bots",
+    params(path::OfBot),
+    request_body = PromptRequest,
+    responses(
+        (status = 200, description = "It is changed", body = Done<OfBot>),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn set_prompt(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -143,6 +257,18 @@ pub(crate) async fn set_prompt(
     }))
 }
 
+/// Deletes a bot with all it has
+#[utoipa::path(
+    delete,
+    path = "/bots/{bot_id}",
+    operation_id = "delete_bot",
+    tag = "bots",
+    params(path::OfBot),
+    responses(
+        (status = 200, description = "It is gone", body = Done<OfBot>),
+        Unknown,
+    ),
+)]
 pub(crate) async fn delete(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,

@@ -9,15 +9,33 @@ use crate::answer::AnswerStream;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::chat_types::{ChatsOfBot, ChatsQuery, ExportQuery, SearchChatsQuery};
+use crate::content_log;
 use crate::export;
 use crate::ids::Ids;
+use crate::openapi::parameters as path;
+use crate::openapi::responses::{Conflict, NoModel, NotHere, Refused, RefusedQuery, Unknown};
 use crate::query::QueryOf;
 use crate::scoped::Scoped;
 use crate::stream::{Form, events, plain_text};
 use crate::types::{
     AnswerBody, Done, Message, Messages, NoFields, OfChat, OrderQuery, Question, RenameRequest,
+    WholeAnswer,
 };
 
+/// Begins a chat
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/chats",
+    operation_id = "create_chat",
+    tag = "chats",
+    params(path::OfBot),
+    request_body = NoFields,
+    responses(
+        (status = 200, description = "The new chat", body = OfChat),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn create(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -29,6 +47,21 @@ pub(crate) async fn create(
     }))
 }
 
+/// Lists a bot's chats
+///
+/// Without anything, all of both kinds, oldest first.
+#[utoipa::path(
+    get,
+    path = "/bots/{bot_id}/chats",
+    operation_id = "list_chats",
+    tag = "chats",
+    params(path::OfBot, ChatsQuery),
+    responses(
+        (status = 200, description = "The chats", body = ChatsOfBot),
+        Unknown,
+        RefusedQuery,
+    ),
+)]
 pub(crate) async fn list(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -48,7 +81,19 @@ pub(crate) async fn list(
         .await
 }
 
-/// The turns of a bot's chats that have all words of `q`.
+/// Searches a bot's chats for turns that have all words of `q`
+#[utoipa::path(
+    get,
+    path = "/bots/{bot_id}/chats/search",
+    operation_id = "search_chats",
+    tag = "chats",
+    params(path::OfBot, SearchChatsQuery),
+    responses(
+        (status = 200, description = "The turns", body = ChatSearch),
+        Unknown,
+        RefusedQuery,
+    ),
+)]
 pub(crate) async fn search(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -61,7 +106,23 @@ pub(crate) async fn search(
         .map(Json)
 }
 
-/// All chats of a bot as a file.
+/// Gives all chats of a bot as a file
+#[utoipa::path(
+    get,
+    path = "/bots/{bot_id}/chats/export",
+    operation_id = "export_chats",
+    tag = "chats",
+    params(path::OfBot, ExportQuery),
+    responses(
+        (
+            status = 200,
+            description = "The file",
+            content((String = "application/jsonl"), (String = "text/markdown")),
+        ),
+        Unknown,
+        RefusedQuery,
+    ),
+)]
 pub(crate) async fn export_all(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -74,7 +135,23 @@ pub(crate) async fn export_all(
     .await
 }
 
-/// One chat as a file.
+/// Gives a chat as a file
+#[utoipa::path(
+    get,
+    path = "/chats/{chat_id}/export",
+    operation_id = "export_chat",
+    tag = "chats",
+    params(path::OfChat, ExportQuery),
+    responses(
+        (
+            status = 200,
+            description = "The file",
+            content((String = "application/jsonl"), (String = "text/markdown")),
+        ),
+        Unknown,
+        RefusedQuery,
+    ),
+)]
 pub(crate) async fn export(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,
@@ -87,7 +164,36 @@ pub(crate) async fn export(
     .await
 }
 
-/// Answers a question, whole or in pieces. A client that leaves stops the model, whichever it is.
+/// Asks a question
+///
+/// It is answered whole or in pieces. A client that leaves stops the model, whichever it is.
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/chats/{chat_id}",
+    operation_id = "ask",
+    tag = "chats",
+    params(path::OfChatOfBot),
+    request_body = Question,
+    responses(
+        (
+            status = 200,
+            description = "The answer. With `stream` it comes as chunks of plain text; with \
+                           `Accept: text/event-stream` as the events `sources` (a `SourcesEvent`), \
+                           `token` (a `TokenEvent` each), `usage` (a `UsageBody`) and `done` (the \
+                           whole answer), or `error` (an `ErrorEvent`)",
+            content(
+                (WholeAnswer = "application/json"),
+                (String = "text/plain"),
+                (String = "text/event-stream"),
+            ),
+        ),
+        Unknown,
+        Refused,
+        Conflict,
+        NotHere,
+        NoModel,
+    ),
+)]
 pub(crate) async fn ask(
     Scoped(state): Scoped,
     Ids((bot_id, chat_id)): Ids<(BotId, ChatId)>,
@@ -96,6 +202,7 @@ pub(crate) async fn ask(
 ) -> Result<Response, ApiError> {
     let form = Form::wanted(question.stream, &headers);
     question.check(form)?;
+    content_log::question(&state.options, &question.query, &[]);
     let (query, options) = question.into_parts();
     let answer = AnswerStream::begin(&state, move |trainer| {
         trainer.stream_response(&query, &bot_id, &chat_id, options)
@@ -110,15 +217,26 @@ pub(crate) async fn ask(
 
 /// An answer, or the documented form of one that should have been data and is not.
 fn whole(answer: Result<Answer, ApiError>) -> Result<Response, ApiError> {
-    match answer {
-        Ok(answer) => Ok(Json(AnswerBody::from(answer)).into_response()),
-        Err(error) => {
-            let body = error.into_unstructured()?;
-            Ok(Json(body).into_response())
-        }
-    }
+    let body = match answer {
+        Ok(answer) => WholeAnswer::Answer(answer.into()),
+        Err(error) => WholeAnswer::Unstructured(error.into_unstructured()?),
+    };
+    Ok(Json(body).into_response())
 }
 
+/// Reads a chat
+#[utoipa::path(
+    get,
+    path = "/chats/{chat_id}",
+    operation_id = "show_chat",
+    tag = "chats",
+    params(path::OfChat, OrderQuery),
+    responses(
+        (status = 200, description = "Its turns", body = Messages<Message>),
+        Unknown,
+        RefusedQuery,
+    ),
+)]
 pub(crate) async fn show(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,
@@ -141,6 +259,20 @@ pub(crate) async fn show(
         .await
 }
 
+/// Renames a chat
+#[utoipa::path(
+    patch,
+    path = "/chats/{chat_id}",
+    operation_id = "rename_chat",
+    tag = "chats",
+    params(path::OfChat),
+    request_body = RenameRequest,
+    responses(
+        (status = 200, description = "The chat", body = ChatRecord),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn rename(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,
@@ -152,6 +284,18 @@ pub(crate) async fn rename(
         .map(Json)
 }
 
+/// Deletes a chat with its turns
+#[utoipa::path(
+    delete,
+    path = "/chats/{chat_id}",
+    operation_id = "delete_chat",
+    tag = "chats",
+    params(path::OfChat),
+    responses(
+        (status = 200, description = "It is gone", body = Done<OfChat>),
+        Unknown,
+    ),
+)]
 pub(crate) async fn delete(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<ChatId>,

@@ -10,11 +10,18 @@ use longtrainer::{BotId, Document, IngestSource, JobTask};
 use crate::allowed_path::allowed_file;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
+use crate::content_log;
 use crate::handlers::jobs;
 use crate::ids::Ids;
 use crate::job_runner;
 use crate::job_types::{BackgroundQuery, JobBegun, LinksRequest};
+use crate::openapi::forms::UploadForm;
+use crate::openapi::parameters as path;
+use crate::openapi::responses::{
+    Conflict, NoModel, NotAllowed, NotHere, Refused, RefusedUpload, Unknown,
+};
 use crate::query::QueryOf;
+use crate::routes::{DOCUMENT, UPLOAD};
 use crate::scoped::Scoped;
 use crate::state::AppState;
 use crate::types::{
@@ -23,14 +30,32 @@ use crate::types::{
 };
 use crate::upload::{self, Received, is_multipart};
 
-/// Adds a file of this machine, as a job. What can be refused at once is: an unknown bot, a file
+/// Adds a file of the server's machine, as a job
+///
+/// What can be refused at once is: an unknown bot, a file
 /// that may not be read or is none.
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/documents/path",
+    operation_id = "add_document_path",
+    tag = "documents",
+    params(path::OfBot),
+    request_body = PathRequest,
+    responses(
+        (status = 200, description = "The job", body = JobBegun),
+        Unknown,
+        Refused,
+        NotAllowed,
+        NotHere,
+    ),
+)]
 pub(crate) async fn add_path(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
     JsonBody(request): JsonBody<PathRequest>,
 ) -> Result<Json<JobBegun>, ApiError> {
     request.check()?;
+    content_log::file(&state.options, &request.path);
     let options = state.options.clone();
     let task = state
         .call(move |trainer| {
@@ -49,7 +74,25 @@ pub(crate) async fn add_path(
     Ok(begun)
 }
 
-/// Adds what links lead to, and waits for it as documented, or has it done as a job.
+/// Adds what links lead to
+///
+/// It is waited for as documented, or done as a job.
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/documents/link",
+    operation_id = "add_document_link",
+    tag = "documents",
+    params(path::OfBot, BackgroundQuery),
+    request_body = LinksRequest,
+    responses(
+        (status = 200, description = "What was added", body = Done<Added>),
+        (status = 202, description = "The job, with `background` or `build`", body = JobBegun),
+        Unknown,
+        Refused,
+        Conflict,
+        NoModel,
+    ),
+)]
 pub(crate) async fn add_link(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -57,6 +100,9 @@ pub(crate) async fn add_link(
     JsonBody(request): JsonBody<LinksRequest>,
 ) -> Result<Response, ApiError> {
     let LinksRequest { links, build } = request.checked()?;
+    for link in &links {
+        content_log::link(&state.options, link);
+    }
     if query.background || build {
         let sources = links.into_iter().map(|url| IngestSource::Link { url });
         let task = JobTask::Ingest {
@@ -77,6 +123,15 @@ pub(crate) async fn add_link(
     Ok(Json(done).into_response())
 }
 
+/// Not in this version: adds what an encyclopedia finds
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/documents/query",
+    operation_id = "add_document_query",
+    tag = "documents",
+    params(path::OfBot),
+    responses(NotHere,)
+)]
 pub(crate) async fn add_query() -> ApiError {
     ApiError::not_implemented(
         "documents/query: this server searches no encyclopedia; add the pages that you mean with \
@@ -84,6 +139,18 @@ pub(crate) async fn add_query() -> ApiError {
     )
 }
 
+/// Lists a bot's documents
+#[utoipa::path(
+    get,
+    path = "/bots/{bot_id}/documents",
+    operation_id = "list_documents",
+    tag = "documents",
+    params(path::OfBot),
+    responses(
+        (status = 200, description = "The documents", body = DocumentList),
+        Unknown,
+    ),
+)]
 pub(crate) async fn list(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -97,7 +164,20 @@ pub(crate) async fn list(
     Ok(Json(DocumentList { documents }))
 }
 
-/// Takes files in, as a job that reads them.
+/// Takes files in, as a job that reads them
+#[utoipa::path(
+    post,
+    path = UPLOAD,
+    operation_id = "upload_documents",
+    tag = "documents",
+    params(path::OfBot),
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    responses(
+        (status = 202, description = "The job", body = JobBegun),
+        Unknown,
+        RefusedUpload,
+    ),
+)]
 pub(crate) async fn upload(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -126,6 +206,18 @@ async fn begin_upload_job(
     Ok((StatusCode::ACCEPTED, Json(job.into())))
 }
 
+/// Shows a document with its text
+#[utoipa::path(
+    get,
+    path = DOCUMENT,
+    operation_id = "show_document",
+    tag = "documents",
+    params(path::OfDocument),
+    responses(
+        (status = 200, description = "The document", body = DocumentBody),
+        Unknown,
+    ),
+)]
 pub(crate) async fn show(
     Scoped(state): Scoped,
     Ids((bot_id, document_id)): Ids<(BotId, u64)>,
@@ -136,8 +228,29 @@ pub(crate) async fn show(
     Ok(Json(document.into()))
 }
 
+/// Replaces a document
+///
 /// Puts a text in the place of a document at once, or, as a job, a file in the place of the document and
 /// of all others that came from the same file.
+#[utoipa::path(
+    put,
+    path = DOCUMENT,
+    operation_id = "replace_document",
+    tag = "documents",
+    params(path::OfDocument),
+    request_body(content(
+        (ReplaceRequest = "application/json"),
+        (UploadForm = "multipart/form-data"),
+    )),
+    responses(
+        (status = 200, description = "The text has taken its place", body = Done<Replaced>),
+        (status = 202, description = "The job, where a file was sent", body = JobBegun),
+        Unknown,
+        RefusedUpload,
+        Conflict,
+        NoModel,
+    ),
+)]
 pub(crate) async fn replace(
     Scoped(state): Scoped,
     Ids((bot_id, document_id)): Ids<(BotId, u64)>,
@@ -190,6 +303,18 @@ async fn replace_text(
     Ok(Json(done).into_response())
 }
 
+/// Removes a document
+#[utoipa::path(
+    delete,
+    path = DOCUMENT,
+    operation_id = "delete_document",
+    tag = "documents",
+    params(path::OfDocument),
+    responses(
+        (status = 200, description = "It is gone", body = Done<OfDocument>),
+        Unknown,
+    ),
+)]
 pub(crate) async fn delete(
     Scoped(state): Scoped,
     Ids((bot_id, document_id)): Ids<(BotId, u64)>,
@@ -208,6 +333,22 @@ pub(crate) async fn delete(
     }))
 }
 
+/// Searches a bot's documents
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/vectorstore",
+    operation_id = "search_documents",
+    tag = "documents",
+    params(path::OfBot),
+    request_body = SearchRequest,
+    responses(
+        (status = 200, description = "What was found, best first", body = Passages),
+        Unknown,
+        Refused,
+        Conflict,
+        NoModel,
+    ),
+)]
 pub(crate) async fn search(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,

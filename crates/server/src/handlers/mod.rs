@@ -2,10 +2,11 @@
 
 pub(crate) mod bots;
 pub(crate) mod chats;
+pub(crate) mod docs;
 pub(crate) mod documents;
 pub(crate) mod fallback;
-pub(crate) mod health;
 pub(crate) mod jobs;
 pub(crate) mod models;
+pub(crate) mod operation;
 pub(crate) mod training;
 pub(crate) mod vision;

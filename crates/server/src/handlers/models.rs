@@ -11,9 +11,22 @@ use crate::handlers::jobs;
 use crate::job_types::{
     JobBegun, LoadedBody, ModelBody, ModelList, ModelRequest, OfModel, Unloaded,
 };
+use crate::openapi::responses::{Conflict, NoModel, Refused, UnknownModel};
 use crate::scoped::Scoped;
 use crate::types::Done;
 
+/// Lists the models
+///
+/// Those of the registry with where they stand, and those in memory that it does not know.
+#[utoipa::path(
+    get,
+    path = "/models",
+    operation_id = "list_models",
+    tag = "models",
+    responses(
+        (status = 200, description = "The models", body = ModelList),
+    ),
+)]
 pub(crate) async fn list(Scoped(state): Scoped) -> Result<Json<ModelList>, ApiError> {
     let models = state
         .call(|trainer| Ok::<_, ApiError>(all_models(trainer)))
@@ -83,7 +96,19 @@ fn in_memory(model: LoadedModel) -> LoadedBody {
     }
 }
 
-/// Fetches a model as a job.
+/// Fetches a model, as a job
+#[utoipa::path(
+    post,
+    path = "/models/pull",
+    operation_id = "pull_model",
+    tag = "models",
+    request_body = ModelRequest,
+    responses(
+        (status = 202, description = "The job", body = JobBegun),
+        UnknownModel,
+        Refused,
+    ),
+)]
 pub(crate) async fn pull(
     Scoped(state): Scoped,
     JsonBody(ModelRequest { model }): JsonBody<ModelRequest>,
@@ -91,7 +116,22 @@ pub(crate) async fn pull(
     jobs::begin(&state, JobTask::Pull { model }).await
 }
 
-/// Takes a model into memory. Only models of the registry: a path would let a client open any file.
+/// Takes a model into memory
+///
+/// Only models of the registry: a path would let a client open any file.
+#[utoipa::path(
+    post,
+    path = "/models/load",
+    operation_id = "load_model",
+    tag = "models",
+    request_body = ModelRequest,
+    responses(
+        (status = 200, description = "It is in memory", body = Done<OfModel>),
+        UnknownModel,
+        Refused,
+        NoModel,
+    ),
+)]
 pub(crate) async fn load(
     Scoped(state): Scoped,
     JsonBody(ModelRequest { model }): JsonBody<ModelRequest>,
@@ -113,7 +153,20 @@ pub(crate) async fn load(
     Ok(Json(Done { status: "ok", ids }))
 }
 
-/// Takes a model out of memory.
+/// Takes a model out of memory
+#[utoipa::path(
+    post,
+    path = "/models/unload",
+    operation_id = "unload_model",
+    tag = "models",
+    request_body = ModelRequest,
+    responses(
+        (status = 200, description = "It is not in memory", body = Done<Unloaded>),
+        UnknownModel,
+        Refused,
+        Conflict,
+    ),
+)]
 pub(crate) async fn unload(
     Scoped(state): Scoped,
     JsonBody(ModelRequest { model }): JsonBody<ModelRequest>,

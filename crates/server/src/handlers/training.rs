@@ -8,12 +8,32 @@ use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::handlers::jobs;
 use crate::ids::Ids;
-use crate::job_types::BackgroundQuery;
+use crate::job_types::{BackgroundQuery, JobBegun};
+use crate::openapi::parameters as path;
+use crate::openapi::responses::{Conflict, NoModel, Refused, Unknown};
 use crate::query::QueryOf;
 use crate::scoped::Scoped;
 use crate::types::{NoFields, Trained};
 
-/// Trains, and waits for it as documented, or has it done as a job.
+/// Makes documents of a bot's chats
+///
+/// It is waited for as documented, or done as a job.
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/train-chats",
+    operation_id = "train_chats",
+    tag = "bots",
+    params(path::OfBot, BackgroundQuery),
+    request_body = NoFields,
+    responses(
+        (status = 200, description = "What was done", body = Trained),
+        (status = 202, description = "The job, with `background`", body = JobBegun),
+        Unknown,
+        Refused,
+        Conflict,
+        NoModel,
+    ),
+)]
 pub(crate) async fn train(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,

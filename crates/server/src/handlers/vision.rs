@@ -10,14 +10,34 @@ use crate::answer::AnswerStream;
 use crate::api_error::ApiError;
 use crate::body::JsonBody;
 use crate::chat_types::ExportQuery;
+use crate::content_log;
 use crate::export;
 use crate::ids::Ids;
+use crate::openapi::parameters as path;
+use crate::openapi::responses::{
+    Conflict, NoModel, NotAllowed, NotHere, Refused, RefusedQuery, Unknown,
+};
 use crate::query::QueryOf;
+use crate::routes::ASK_ABOUT_PICTURES;
 use crate::scoped::Scoped;
 use crate::stream::{Form, events, plain_text};
 use crate::types::{Done, Messages, NoFields, OfVisionChat, OrderQuery, RenameRequest};
 use crate::vision_types::{VisionAnswerBody, VisionMessage, VisionQuestion};
 
+/// Begins a vision chat
+#[utoipa::path(
+    post,
+    path = "/bots/{bot_id}/vision-chats",
+    operation_id = "create_vision_chat",
+    tag = "vision",
+    params(path::OfBot),
+    request_body = NoFields,
+    responses(
+        (status = 200, description = "The new vision chat", body = OfVisionChat),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn create(
     Scoped(state): Scoped,
     Ids(bot_id): Ids<BotId>,
@@ -31,7 +51,37 @@ pub(crate) async fn create(
     }))
 }
 
-/// Answers a question about pictures, whole or in pieces.
+/// Asks a question about pictures
+///
+/// It is answered whole or in pieces.
+#[utoipa::path(
+    post,
+    path = ASK_ABOUT_PICTURES,
+    operation_id = "ask_about_pictures",
+    tag = "vision",
+    params(path::OfVisionChatOfBot),
+    request_body = VisionQuestion,
+    responses(
+        (
+            status = 200,
+            description = "The answer. With `stream` it comes as chunks of plain text; with \
+                           `Accept: text/event-stream` as the events `sources` (a `SourcesEvent`), \
+                           `token` (a `TokenEvent` each), `usage` (a `UsageBody`) and `done` (the \
+                           whole answer), or `error` (an `ErrorEvent`)",
+            content(
+                (VisionAnswerBody = "application/json"),
+                (String = "text/plain"),
+                (String = "text/event-stream"),
+            ),
+        ),
+        Unknown,
+        Refused,
+        Conflict,
+        NotAllowed,
+        NotHere,
+        NoModel,
+    ),
+)]
 pub(crate) async fn ask(
     Scoped(state): Scoped,
     Ids((bot_id, chat_id)): Ids<(BotId, VisionChatId)>,
@@ -40,6 +90,7 @@ pub(crate) async fn ask(
 ) -> Result<Response, ApiError> {
     let form = Form::wanted(question.stream, &headers);
     question.check()?;
+    content_log::question(&state.options, &question.query, &question.image_paths);
     let options = state.options.clone();
     let answer = AnswerStream::begin(&state, move |trainer| {
         let (query, images, options) = question.into_parts(&options.allow_dirs)?;
@@ -54,6 +105,19 @@ pub(crate) async fn ask(
     }
 }
 
+/// Reads a vision chat
+#[utoipa::path(
+    get,
+    path = "/vision-chats/{vision_chat_id}",
+    operation_id = "show_vision_chat",
+    tag = "vision",
+    params(path::OfVisionChat, OrderQuery),
+    responses(
+        (status = 200, description = "Its turns", body = Messages<VisionMessage>),
+        Unknown,
+        RefusedQuery,
+    ),
+)]
 pub(crate) async fn show(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<VisionChatId>,
@@ -77,7 +141,23 @@ pub(crate) async fn show(
         .await
 }
 
-/// The chat as a file.
+/// Gives a vision chat as a file
+#[utoipa::path(
+    get,
+    path = "/vision-chats/{vision_chat_id}/export",
+    operation_id = "export_vision_chat",
+    tag = "vision",
+    params(path::OfVisionChat, ExportQuery),
+    responses(
+        (
+            status = 200,
+            description = "The file",
+            content((String = "application/jsonl"), (String = "text/markdown")),
+        ),
+        Unknown,
+        RefusedQuery,
+    ),
+)]
 pub(crate) async fn export(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<VisionChatId>,
@@ -90,8 +170,21 @@ pub(crate) async fn export(
     .await
 }
 
-/// A picture of which the chat keeps a copy, by the `sha256` that its turn names. It is what somebody
-/// sent in, so a browser is told to save it and not to guess what it is.
+/// Gives a picture of which the chat keeps a copy
+///
+/// Its turn names it by its `sha256`. It is what somebody sent in, so a browser is told to save it and
+/// not to guess what it is.
+#[utoipa::path(
+    get,
+    path = "/vision-chats/{vision_chat_id}/pictures/{sha256}",
+    operation_id = "show_picture",
+    tag = "vision",
+    params(path::OfPicture),
+    responses(
+        (status = 200, description = "The picture", body = [u8], content_type = "application/octet-stream"),
+        Unknown,
+    ),
+)]
 pub(crate) async fn picture(
     Scoped(state): Scoped,
     Ids((chat_id, sha256)): Ids<(VisionChatId, String)>,
@@ -107,6 +200,20 @@ pub(crate) async fn picture(
     Ok((headers, bytes).into_response())
 }
 
+/// Renames a vision chat
+#[utoipa::path(
+    patch,
+    path = "/vision-chats/{vision_chat_id}",
+    operation_id = "rename_vision_chat",
+    tag = "vision",
+    params(path::OfVisionChat),
+    request_body = RenameRequest,
+    responses(
+        (status = 200, description = "The vision chat", body = ChatRecord),
+        Unknown,
+        Refused,
+    ),
+)]
 pub(crate) async fn rename(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<VisionChatId>,
@@ -118,6 +225,18 @@ pub(crate) async fn rename(
         .map(Json)
 }
 
+/// Deletes a vision chat with its turns and pictures
+#[utoipa::path(
+    delete,
+    path = "/vision-chats/{vision_chat_id}",
+    operation_id = "delete_vision_chat",
+    tag = "vision",
+    params(path::OfVisionChat),
+    responses(
+        (status = 200, description = "It is gone", body = Done<OfVisionChat>),
+        Unknown,
+    ),
+)]
 pub(crate) async fn delete(
     Scoped(state): Scoped,
     Ids(chat_id): Ids<VisionChatId>,

@@ -31,6 +31,11 @@ pub(super) fn bot_named(model: &str) -> Option<Result<BotId, OpenAiError>> {
 }
 
 impl Ask {
+    /// What was said last, which the model is to answer.
+    pub(super) fn question(&self) -> &str {
+        self.messages.last().map_or("", |last| &last.content)
+    }
+
     /// Asks. It blocks while a model is loaded or passages are found.
     pub(super) fn begin(
         self,

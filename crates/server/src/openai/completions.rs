@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::asking::bot_named;
 use super::body::{Fields, OpenAiBody};
 use super::completion_reply::{Texts, stream, whole};
+use super::description::{NoModel, Refused, TextCompletion, TextCompletionRequest, UnknownModel};
 use super::error::OpenAiError;
 use super::generation::Generation;
 use super::one_or_many::TextsOrTokens;
@@ -14,6 +15,7 @@ use super::sampling::SamplingFields;
 use super::stamp::Stamp;
 use super::stop::{Stop, stops};
 use super::stream_options::{StreamOptions, with_usage};
+use crate::content_log;
 use crate::scoped::Scoped;
 
 /// Most prompts of a request: each is a request of its own to the model.
@@ -36,6 +38,24 @@ impl Fields for CompletionRequest {
     const HARMLESS: &'static [&'static str] = &["user", "n", "best_of", "echo", "suffix"];
 }
 
+/// Goes on with texts as they stand
+#[utoipa::path(
+    post,
+    path = "/v1/completions",
+    operation_id = "create_completion",
+    tag = "openai",
+    request_body = TextCompletionRequest,
+    responses(
+        (
+            status = 200,
+            description = "The answer; with `stream`, events in which it comes in pieces",
+            content((TextCompletion = "application/json"), (String = "text/event-stream")),
+        ),
+        Refused,
+        UnknownModel,
+        NoModel,
+    ),
+)]
 pub(super) async fn create(
     Scoped(state): Scoped,
     body: OpenAiBody<CompletionRequest>,
@@ -47,6 +67,11 @@ pub(super) async fn create(
     }
     let with_usage = with_usage(fields.stream_options.as_ref(), fields.stream)?;
     let prompts = prompts(fields.prompt)?;
+    for prompt in &prompts {
+        if let RawText::Text(text) = prompt {
+            content_log::question(&state.options, text, &[]);
+        }
+    }
     let asked = Asked {
         model: fields.model,
         max_tokens: fields.max_tokens,

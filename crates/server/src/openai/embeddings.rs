@@ -6,9 +6,11 @@ use base64::engine::general_purpose::STANDARD;
 use longtrainer::{Embedded, EmbeddingInput};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::asking::bot_named;
 use super::body::{Fields, OpenAiBody};
+use super::description::{NoModel, Refused, UnknownModel};
 use super::error::OpenAiError;
 use super::one_or_many::TextsOrTokens;
 use crate::api_error::ApiError;
@@ -17,20 +19,27 @@ use crate::scoped::Scoped;
 /// Most texts of a request, as with OpenAI.
 const MOST: usize = 2048;
 
-#[derive(Debug, Deserialize)]
+/// Texts to embed. See <https://platform.openai.com/docs/api-reference/embeddings/create>.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EmbeddingRequest {
+    /// A model.
+    #[schema(example = "all-MiniLM-L6-v2")]
     model: String,
+    /// A text, several texts, or the same as tokens.
+    #[schema(value_type = Value, example = "Who keeps the lighthouse?")]
     input: TextsOrTokens,
+    /// Whether the vectors are lists of numbers or text.
     #[serde(default)]
     encoding_format: Encoding,
+    /// How long the vectors must be, which is up to the model.
     dimensions: Option<usize>,
     /// Ours: whether texts that are longer than the model looks at are cut instead of refused.
     #[serde(default)]
     truncate: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Encoding {
     #[default]
@@ -44,28 +53,54 @@ impl Fields for EmbeddingRequest {
     const SAMPLES: bool = false;
 }
 
-#[derive(Serialize)]
+/// Texts as vectors, in the order of the texts.
+#[derive(Serialize, ToSchema)]
 pub(super) struct EmbeddingList {
+    /// Always `list`.
     object: &'static str,
+    /// The vectors.
     data: Vec<Entry>,
+    /// The model.
     model: String,
+    /// What it cost.
+    #[schema(value_type = Object)]
     usage: Value,
 }
 
-#[derive(Serialize)]
+/// A text as a vector.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Embedding)]
 struct Entry {
+    /// Always `embedding`.
     object: &'static str,
+    /// Which text, from 0.
     index: usize,
+    /// The vector.
     embedding: Vector,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EmbeddingVector)]
 #[serde(untagged)]
 enum Vector {
     Floats(Vec<f32>),
     Base64(String),
 }
 
+/// Embeds texts
+#[utoipa::path(
+    post,
+    path = "/v1/embeddings",
+    operation_id = "create_embeddings",
+    tag = "openai",
+    request_body = EmbeddingRequest,
+    responses(
+        (status = 200, description = "The vectors", body = EmbeddingList),
+        Refused,
+        UnknownModel,
+        NoModel,
+    ),
+)]
 pub(super) async fn create(
     Scoped(state): Scoped,
     body: OpenAiBody<EmbeddingRequest>,

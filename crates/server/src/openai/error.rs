@@ -15,6 +15,8 @@ use crate::api_error::ApiError;
 pub(crate) struct OpenAiError {
     status: StatusCode,
     message: String,
+    /// What the log is told instead of the message, where that may repeat what was sent.
+    for_log: Option<String>,
     param: Option<String>,
     code: Option<&'static str>,
 }
@@ -33,6 +35,7 @@ impl OpenAiError {
         Self {
             status,
             message: message.into(),
+            for_log: None,
             param: None,
             code,
         }
@@ -90,6 +93,13 @@ impl OpenAiError {
         &self.message
     }
 
+    /// The response; the log hears nothing of it.
+    pub(super) fn response(self) -> Response {
+        let mut response = (self.status, Json(self.body())).into_response();
+        response.extensions_mut().insert(Shaped);
+        response
+    }
+
     fn kind(&self) -> &'static str {
         match self.status {
             StatusCode::UNAUTHORIZED => "authentication_error",
@@ -106,13 +116,11 @@ impl IntoResponse for OpenAiError {
         if self.status.is_server_error() {
             tracing::warn!(
                 status = self.status.as_u16(),
-                detail = self.message,
+                error = self.for_log.as_ref().unwrap_or(&self.message),
                 "request failed"
             );
         }
-        let mut response = (self.status, Json(self.body())).into_response();
-        response.extensions_mut().insert(Shaped);
-        response
+        self.response()
     }
 }
 
@@ -123,7 +131,10 @@ impl From<ApiError> for OpenAiError {
             StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
             status => status,
         };
-        Self::new(status, error.detail())
+        Self {
+            for_log: Some(error.for_log().to_owned()),
+            ..Self::new(status, error.detail())
+        }
     }
 }
 

@@ -4,15 +4,14 @@
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::error::{OpenAiError, Shaped};
 use crate::api_error::ErrorDetail;
 
 /// Lets everything pass but errors of another shape.
 pub(crate) async fn in_openais_shape(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_openais = path == "/v1" || path.starts_with("/v1/");
+    let is_openais = is_openais(request.uri().path());
     let response = next.run(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
@@ -23,13 +22,19 @@ pub(crate) async fn in_openais_shape(request: Request, next: Next) -> Response {
     }
 }
 
+/// Whether a path is one of OpenAI's.
+pub(crate) fn is_openais(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/")
+}
+
 fn reshaped(response: Response) -> Response {
     let status = response.status();
     let detail = match response.extensions().get::<ErrorDetail>() {
         Some(ErrorDetail(detail)) => detail.clone(),
         None => status.canonical_reason().unwrap_or("failed").to_owned(),
     };
-    let mut shaped = OpenAiError::new(status, detail).into_response();
+    // What made it has told the log.
+    let mut shaped = OpenAiError::new(status, detail).response();
     // When to try again, how to sign in.
     for (name, value) in response.headers() {
         if name != CONTENT_TYPE && name != CONTENT_LENGTH {

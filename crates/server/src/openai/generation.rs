@@ -3,18 +3,25 @@
 //! A client that leaves needs no code here: the runtime drops the response, or the handler that waits for
 //! it, and with it the stream, which stops the model whether it waits, reads or writes.
 
+use std::sync::Arc;
+
 use futures_lite::StreamExt;
 use longtrainer::{DirectAnswer, Grounds, LongTrainer, StreamItem};
 use tokio_util::sync::CancellationToken;
 
 use super::error::OpenAiError;
 use crate::api_error::ApiError;
+use crate::content_log;
+use crate::options::ServerOptions;
 use crate::state::AppState;
 
 /// The items of an answer. They end after [`StreamItem::Done`] or the first error.
 pub(super) struct Generation {
     /// `None` once it has ended.
     answer: Option<DirectAnswer>,
+    /// What was said so far, if it is logged.
+    said: String,
+    options: Arc<ServerOptions>,
     stop: CancellationToken,
 }
 
@@ -38,6 +45,8 @@ impl Generation {
             .await??;
         let generations = answers.into_iter().map(|answer| Self {
             answer: Some(answer),
+            said: String::new(),
+            options: Arc::clone(&state.options),
             stop: state.stop_answers.clone(),
         });
         Ok(generations.collect())
@@ -56,6 +65,11 @@ impl Generation {
             Some(None) => Err(ApiError::broke_off().into()),
             Some(Some(item)) => item.map_err(OpenAiError::from),
         };
+        match &next {
+            Ok(StreamItem::Text(text)) if self.options.log_content => self.said.push_str(text),
+            Ok(StreamItem::Done(_)) => content_log::answer(&self.options, &self.said),
+            _ => {}
+        }
         if matches!(next, Ok(StreamItem::Done(_)) | Err(_)) {
             self.answer = None;
         }

@@ -15,6 +15,7 @@ mod chat_stream;
 mod completion_reply;
 mod completions;
 mod content;
+mod description;
 mod embeddings;
 mod error;
 mod error_shape;
@@ -35,12 +36,13 @@ mod stream_options;
 mod tools;
 mod usage;
 
-use axum::Router;
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::state::AppState;
 
-pub(crate) use error_shape::in_openais_shape;
+pub(crate) use description::OpenAiErrorBody;
+pub(crate) use error_shape::{in_openais_shape, is_openais};
 
 /// Routes whose bodies may hold pictures.
 pub(crate) const BODIES_WITH_PICTURES: [&str; 2] = [CHAT, RESPONSES];
@@ -48,12 +50,12 @@ pub(crate) const BODIES_WITH_PICTURES: [&str; 2] = [CHAT, RESPONSES];
 const CHAT: &str = "/v1/chat/completions";
 const RESPONSES: &str = "/v1/responses";
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*model}", get(models::show))
-        .route(CHAT, post(chat::create))
-        .route("/v1/completions", post(completions::create))
-        .route("/v1/embeddings", post(embeddings::create))
-        .route(RESPONSES, post(responses::create))
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(models::list))
+        .routes(routes!(models::show))
+        .routes(routes!(chat::create))
+        .routes(routes!(completions::create))
+        .routes(routes!(embeddings::create))
+        .routes(routes!(responses::create))
 }

@@ -4,24 +4,37 @@ use axum::Json;
 use axum::extract::Path;
 use longtrainer::{BotRecord, LongTrainer, UsableModel};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::asking::bot_named;
+use super::description::UnknownModel;
 use super::error::OpenAiError;
 use super::stamp::seconds;
+use crate::openapi::parameters::OfModel;
 use crate::scoped::Scoped;
 
-#[derive(Serialize)]
+/// What can be asked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenAiModelList)]
 pub(super) struct ModelList {
+    /// Always `list`.
     object: &'static str,
+    /// Models and bots.
     data: Vec<Model>,
 }
 
 /// A model as OpenAI has it, and what it is for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenAiModel)]
 pub(super) struct Model {
+    /// Its name.
+    #[schema(example = "SmolLM2-135M-Instruct")]
     id: String,
+    /// Always `model`.
     object: &'static str,
+    /// Since when it is here, in seconds of Unix time.
     created: u64,
+    /// Always `longtrainer`.
     owned_by: &'static str,
     /// `text`, `vision`, `embedding` or `bot`.
     role: String,
@@ -51,6 +64,16 @@ impl From<BotRecord> for Model {
     }
 }
 
+/// Lists the models whose files are here, and the bots
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    operation_id = "list_openai_models",
+    tag = "openai",
+    responses(
+        (status = 200, description = "The models", body = ModelList),
+    ),
+)]
 pub(super) async fn list(Scoped(state): Scoped) -> Result<Json<ModelList>, OpenAiError> {
     let data = state
         .call(|trainer| {
@@ -65,6 +88,18 @@ pub(super) async fn list(Scoped(state): Scoped) -> Result<Json<ModelList>, OpenA
     }))
 }
 
+/// Shows a model or a bot
+#[utoipa::path(
+    get,
+    path = "/v1/models/{*model}",
+    operation_id = "show_openai_model",
+    tag = "openai",
+    params(OfModel),
+    responses(
+        (status = 200, description = "The model", body = Model),
+        UnknownModel,
+    ),
+)]
 pub(super) async fn show(
     Scoped(state): Scoped,
     Path(model): Path<String>,

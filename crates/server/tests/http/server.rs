@@ -29,10 +29,17 @@ pub(crate) struct TestServer {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) content_type: String,
+    pub(crate) headers: ureq::http::HeaderMap,
     pub(crate) body: String,
 }
 
 impl Reply {
+    /// A header's value; empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -50,7 +57,8 @@ impl Reply {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.content_type, "application/json", "{self:?}");
         let body = self.json();
-        assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
+        assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
+        assert!(body["request_id"].is_string(), "{body}");
         body["detail"].as_str().unwrap().to_owned()
     }
 }
@@ -299,6 +307,7 @@ fn reply(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Rep
     Reply {
         status: response.status().as_u16(),
         content_type,
+        headers: response.headers().clone(),
         body: response.body_mut().read_to_string().unwrap(),
     }
 }

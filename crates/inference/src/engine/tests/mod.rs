@@ -69,6 +69,7 @@ fn job(prompt: Vec<u32>, max_tokens: usize) -> (Job, TextStream) {
         top_logprobs: None,
         events,
         submitted: Instant::now(),
+        span: tracing::Span::none(),
     };
     (job, TextStream::new(receiver))
 }
