@@ -7,6 +7,7 @@ mod bot;
 mod bot_flags;
 mod chat;
 mod chats;
+mod devices;
 mod docs;
 mod eval;
 mod init;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Eval(eval::EvalCommand),
     /// Measure how fast this machine runs the models
     Bench(bench::BenchFlags),
+    /// List what models could run on here: the processor and graphics cards
+    Devices(devices::DevicesFlags),
 }
 
 /// Runs one command.
@@ -72,5 +75,6 @@ pub(crate) fn run(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Serve(flags) => serve::run(flags, session),
         Command::Eval(command) => eval::run(command, session),
         Command::Bench(flags) => bench::run(flags, session),
+        Command::Devices(flags) => devices::run(flags, session),
     }
 }

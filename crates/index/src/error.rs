@@ -106,6 +106,12 @@ pub enum Error {
         #[source]
         source: TryReserveError,
     },
+    /// The copy of an index's vectors elsewhere failed. The index itself is as it was.
+    #[error("the copy of the index's vectors could not be used")]
+    Mirror {
+        /// What whoever keeps it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// More vectors than an index has numbers for.
     #[error("no room for {vectors} more vectors: an index numbers at most {limit}")]
     Full {

@@ -6,28 +6,33 @@
 use std::path::Path;
 
 use crate::decoder::DecoderConfig;
-use crate::engine::LanguageModel;
-use crate::error::ComputeError;
+use crate::engine::{BLOCK_TOKENS, LanguageModel, Part};
+use crate::error::{ComputeError, compute_failed};
 use crate::model_file::ModelFile;
+use crate::synthetic::{TextShape, WeightType};
 use crate::text_model::{Backend, TextModelOptions};
 use crate::{Error, Result};
 
-/// A text model and one context: the tokens that it has read.
+/// A text model and one or more contexts: the tokens that each has read.
 pub struct BareTextModel {
     name: String,
     config: DecoderConfig,
     is_quantised: bool,
+    multiplies_bf16: bool,
     context: Box<dyn Context + Send>,
 }
 
-/// A model with the cache of one context.
+/// A model with the caches of some contexts.
 trait Context {
-    fn clear(&mut self);
-    /// Reads tokens for the cache alone.
+    fn clear(&mut self, contexts: usize);
+    /// Reads tokens for the caches alone, in every context the same.
     fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError>;
-    /// Logits after the tokens from number `first` on.
+    /// Logits after the tokens from number `first` on, in the first context.
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, ComputeError>;
+    /// Logits after one token in each context.
+    fn together(&mut self, tokens: &[u32]) -> Result<Vec<f32>, ComputeError>;
     fn weight_bytes(&self) -> usize;
+    fn cache_bytes_a_token(&self) -> usize;
     fn runs_on_kernels(&self) -> bool;
 }
 
@@ -39,17 +44,38 @@ impl BareTextModel {
     /// As [`GgufTextModel::load`](crate::GgufTextModel::load).
     pub fn load(name: &str, path: &Path, options: &TextModelOptions) -> Result<Self> {
         let file = ModelFile::open(path)?.with_rounded_weights(options.round_weights);
-        let config = DecoderConfig::from_gguf(&file)?;
+        Self::of_file(name, &file, options)
+    }
+
+    /// Makes a model of this shape up: its answers mean nothing, but take as long as those of any other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if weights of this type do not fit the shape, and as [`load`](Self::load).
+    pub fn made_up(
+        name: &str,
+        shape: &TextShape,
+        weights: WeightType,
+        options: &TextModelOptions,
+    ) -> Result<Self> {
+        Self::of_file(name, &shape.model_file(weights)?, options)
+    }
+
+    fn of_file(name: &str, file: &ModelFile, options: &TextModelOptions) -> Result<Self> {
+        let config = DecoderConfig::from_gguf(file)?;
         let tokens = options.context_length.unwrap_or(config.context_length);
-        let context: Box<dyn Context + Send> = match Backend::load(name, &file, options)? {
+        let backend = Backend::load(name, file, options)?;
+        let multiplies_bf16 =
+            matches!(&backend, Backend::Candle(decoder) if decoder.computes_in_bf16());
+        let context: Box<dyn Context + Send> = match backend {
             Backend::Kernels(decoder) => Box::new(ModelContext {
-                cache: decoder.new_cache(tokens),
+                caches: vec![decoder.new_cache(tokens)],
                 model: *decoder,
                 tokens,
                 runs_on_kernels: true,
             }),
             Backend::Candle(decoder) => Box::new(ModelContext {
-                cache: decoder.new_cache(tokens),
+                caches: vec![decoder.new_cache(tokens)],
                 model: *decoder,
                 tokens,
                 runs_on_kernels: false,
@@ -57,7 +83,8 @@ impl BareTextModel {
         };
         Ok(Self {
             name: name.to_owned(),
-            is_quantised: is_quantised(&file),
+            is_quantised: is_quantised(file),
+            multiplies_bf16,
             config,
             context,
         })
@@ -89,10 +116,12 @@ impl BareTextModel {
 
     /// Memory of the keys and values of one token, in bytes: what each later token reads of it.
     pub fn cache_bytes_a_token(&self) -> usize {
-        let config = &self.config;
-        // The kernels' cache is in half precision, Candle's in f32.
-        let bytes = if self.runs_on_kernels() { 2 } else { 4 };
-        config.blocks * 2 * config.kv_heads * config.head_dim * bytes
+        self.context.cache_bytes_a_token()
+    }
+
+    /// Whether its products are in bfloat16, as those of models in 16 bits are on cards.
+    pub fn multiplies_bf16(&self) -> bool {
+        self.multiplies_bf16
     }
 
     /// Whether its products are in whole numbers: the kernels' are where the weights are quantised.
@@ -105,13 +134,18 @@ impl BareTextModel {
         self.context.runs_on_kernels()
     }
 
-    /// Forgets all tokens.
+    /// Forgets all tokens; there is one context again.
     pub fn clear(&mut self) {
-        self.context.clear();
+        self.clear_to(1);
     }
 
-    /// Reads tokens after those read before, for the tokens that follow them: nobody needs logits in
-    /// the middle of a prompt.
+    /// Forgets all tokens, for so many contexts, one at least.
+    pub fn clear_to(&mut self, contexts: usize) {
+        self.context.clear(contexts.max(1));
+    }
+
+    /// Reads tokens after those read before, in every context, for the tokens that follow them: nobody needs logits
+    /// in the middle of a prompt.
     ///
     /// # Errors
     ///
@@ -140,16 +174,23 @@ impl BareTextModel {
         self.logits(tokens, 0)
     }
 
+    /// Reads one token in each context and returns the logits after each: (contexts, vocabulary).
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), and if there are not as many tokens as contexts.
+    pub fn read_together(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
+        let logits = self.context.together(tokens);
+        logits.map_err(|source| self.failed(source))
+    }
+
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>> {
         let logits = self.context.logits(tokens, first);
         logits.map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: ComputeError) -> Error {
-        Error::Compute {
-            model: self.name.clone(),
-            source,
-        }
+        compute_failed(&self.name, source)
     }
 }
 
@@ -170,28 +211,47 @@ impl std::fmt::Debug for BareTextModel {
 
 struct ModelContext<M: LanguageModel> {
     model: M,
-    cache: M::Cache,
-    /// That it may come to hold.
+    /// One at least.
+    caches: Vec<M::Cache>,
+    /// That each may come to hold.
     tokens: usize,
     runs_on_kernels: bool,
 }
 
 impl<M: LanguageModel> Context for ModelContext<M> {
-    fn clear(&mut self) {
-        self.cache = self.model.new_cache(self.tokens);
+    fn clear(&mut self, contexts: usize) {
+        let cache = || self.model.new_cache(self.tokens);
+        self.caches = std::iter::repeat_with(cache).take(contexts).collect();
     }
 
     fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError> {
-        self.model.step_one(tokens, &mut self.cache, 0).map(drop)
+        let parts = self.caches.iter_mut();
+        let mut parts: Vec<_> = parts.map(|cache| Part::new(tokens, cache, 0)).collect();
+        self.model.step(&mut parts).map(drop)
     }
 
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, ComputeError> {
         let asked = tokens.len().saturating_sub(first);
-        self.model.step_one(tokens, &mut self.cache, asked)
+        let cache = self.caches.first_mut().ok_or("there is no context")?;
+        self.model.step_one(tokens, cache, asked)
+    }
+
+    fn together(&mut self, tokens: &[u32]) -> Result<Vec<f32>, ComputeError> {
+        if tokens.len() != self.caches.len() {
+            let contexts = self.caches.len();
+            return Err(format!("{} tokens are not one for each of {contexts} contexts", tokens.len()).into());
+        }
+        let parts = tokens.chunks(1).zip(&mut self.caches);
+        let mut parts: Vec<_> = parts.map(|(token, cache)| Part::new(token, cache, 1)).collect();
+        self.model.step(&mut parts)
     }
 
     fn weight_bytes(&self) -> usize {
         self.model.weight_bytes()
+    }
+
+    fn cache_bytes_a_token(&self) -> usize {
+        self.model.block_bytes() / BLOCK_TOKENS
     }
 
     fn runs_on_kernels(&self) -> bool {
@@ -238,6 +298,22 @@ mod tests {
         let model = load(&TinyModel::new("llama"), GgmlDType::Q8_0);
         let values = 2 * tiny::BLOCKS * tiny::KV_HEADS * TinyModel::head_dim("llama");
         assert_eq!(model.cache_bytes_a_token(), values * 2);
+    }
+
+    #[test]
+    fn contexts_go_on_side_by_side() {
+        let mut model = load(&TinyModel::new("llama"), GgmlDType::F32);
+        model.clear_to(3);
+        model.skip(&[1, 2, 3]).unwrap();
+        let together = model.read_together(&[4, 5, 4]).unwrap();
+        let rows: Vec<&[f32]> = together.chunks(model.vocabulary()).collect();
+        assert_eq!(rows.len(), 3);
+        assert_eq!(rows[0], rows[2]);
+        assert_ne!(rows[0], rows[1]);
+        model.clear();
+        model.skip(&[1, 2, 3]).unwrap();
+        assert_eq!(model.read(&[5]).unwrap(), rows[1]);
+        assert!(model.read_together(&[1, 2]).is_err());
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use crate::device::{DeviceMemory, DeviceProblem, MemoryFull};
+
 /// The result of every call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -111,11 +113,44 @@ pub enum Error {
         /// The device asked for.
         device: String,
         /// Why not.
-        reason: String,
+        reason: DeviceProblem,
+    },
+    /// A graphics card has no memory left for what a step or a load needs. What was asked for is undone; others go on.
+    #[error("the memory of the device is full: computing with model {model:?} failed{}", left(*memory))]
+    DeviceMemory {
+        /// The model.
+        model: String,
+        /// What the card had at that moment, where it says so.
+        memory: Option<DeviceMemory>,
+    },
+    /// A model is larger than what is left of a card's memory.
+    #[error(
+        "model {model:?} needs {needed} bytes for its weights, but {device} has {free} of {total} bytes left"
+    )]
+    TooLargeForDevice {
+        /// The model.
+        model: String,
+        /// The card.
+        device: String,
+        /// Bytes that the weights take.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes in all.
+        total: u64,
     },
     /// A model file could not be read.
     #[error("cannot read {path}")]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of a made-up model could not be written.
+    #[error("cannot write {path}")]
+    Write {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -227,6 +262,24 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+}
+
+fn left(memory: Option<DeviceMemory>) -> String {
+    memory.map_or_else(String::new, |memory| {
+        format!(" with {} of {} bytes left", memory.free, memory.total)
+    })
+}
+
+/// What a computation's error is to callers.
+pub(crate) fn compute_failed(model: &str, source: ComputeError) -> Error {
+    let model = model.to_owned();
+    match source.downcast_ref::<MemoryFull>() {
+        Some(full) => Error::DeviceMemory {
+            model,
+            memory: full.memory,
+        },
+        None => Error::Compute { model, source },
+    }
 }
 
 /// An error about a setting of a request.

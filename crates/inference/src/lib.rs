@@ -10,6 +10,7 @@ mod answer_text;
 mod bare;
 mod decoder;
 mod device;
+mod device_rows;
 mod embedder;
 mod engine;
 mod error;
@@ -26,6 +27,7 @@ mod sampling;
 mod seam;
 mod soft;
 mod stream;
+mod synthetic;
 mod template;
 mod text_model;
 mod threads;
@@ -33,6 +35,10 @@ mod tokenizer;
 mod vision;
 mod vision_model;
 
+#[cfg(test)]
+mod on_device_tests;
+#[cfg(test)]
+mod test_device;
 #[cfg(test)]
 #[path = "../tests/support/hub.rs"]
 mod hub;
@@ -46,7 +52,11 @@ mod tiny;
 
 pub use adapter::Adapter;
 pub use bare::BareTextModel;
-pub use device::{DeviceChoice, SelectedDevice, select_device};
+pub use device::{
+    DeviceChoice, DeviceDetails, DeviceMemory, DeviceProblem, DeviceRates, SelectedDevice, built_devices,
+    select_device,
+};
+pub use device_rows::{DeviceRows, MOST_GREATEST};
 pub use embedder::{BertEmbedder, EmbedderOptions, Precision};
 pub use engine::{EngineMetrics, EngineOptions, Outcome, RequestFigures, StepFigures};
 pub use error::{Error, Result, with_causes};
@@ -60,6 +70,7 @@ pub use seam::{Embedder, EmbedderInfo, TextModel, TextModelInfo, TokenizedText};
 pub use stream::{
     FinishReason, Generation, StreamItem, TextStream, TokenChoice, TokenLogprob, Usage,
 };
+pub use synthetic::{EncoderShape, TextShape, VisionShape, WeightType};
 pub use text_model::{GgufTextModel, TextModelOptions};
 pub use vision::{TOWER_PRECISION, VisionCheckpoint, VisionConfig, VisionTower, load_tower};
 pub use vision_model::{VisionModel, VisionModelOptions};

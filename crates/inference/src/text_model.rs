@@ -295,6 +295,7 @@ impl Backend {
                 }
             }
         }
+        options.device.check_room(name, file.tensor_bytes())?;
         let decoder = Decoder::from_gguf(file, device)?;
         Ok(Self::Candle(Box::new(decoder)))
     }

@@ -27,6 +27,8 @@ mod quantised;
 mod rotary;
 mod scan;
 mod shape;
+#[cfg(feature = "shared-libraries")]
+mod shared_library;
 mod simd;
 mod team;
 
@@ -53,4 +55,6 @@ pub use scan::{
     BitQuery, BitScan, ByteQueries, ByteScan, Candidate, Rotation, RowIds, Shortlist,
     bit_block_len, byte_tile_len, decode_byte_row, encode_bits, encode_bytes, nearest_bytes,
 };
+#[cfg(feature = "shared-libraries")]
+pub use shared_library::shared_library_opens;
 pub use team::{Team, default_threads};

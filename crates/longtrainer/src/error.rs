@@ -440,8 +440,11 @@ fn inference_kind(error: &longtrainer_inference::Error) -> ErrorKind {
         | E::Grammar { .. }
         | E::AdapterMismatch { .. }
         | E::Picture(_) => ErrorKind::InvalidInput,
-        // Trying again later helps.
-        E::QueueFull { .. } => ErrorKind::Unavailable,
+        // Trying again later helps, or elsewhere.
+        E::QueueFull { .. }
+        | E::DeviceUnavailable { .. }
+        | E::DeviceMemory { .. }
+        | E::TooLargeForDevice { .. } => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     }
 }

@@ -12,6 +12,7 @@ mod chat_export;
 mod chat_search;
 mod chats;
 mod conversation;
+mod device_index;
 mod direct;
 mod documents;
 mod error;
@@ -39,6 +40,7 @@ pub use chat_export::{ChatExport, ExportFormat};
 pub use chat_search::{ChatMatch, ChatSearch};
 pub use chats::ChatList;
 pub use conversation::HistoryUse;
+pub use device_index::{DeviceCopy, DeviceIndex, device_index};
 pub use direct::{
     BotChat, DEFAULT_DIRECT_TOKENS, DEFAULT_TEXT_TOKENS, DirectAnswer, Embedded, EmbeddingInput,
     Grounds, ModelRequest, Prompt, UsableModel,
@@ -71,11 +73,11 @@ pub use longtrainer_documents::{LinkError, LinkOptions, LinkPolicy, ParseNetwork
 pub use longtrainer_images::Error as PictureError;
 pub use longtrainer_inference::Error as InferenceError;
 pub use longtrainer_inference::{
-    Adapter, Detail, DeviceChoice, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions,
+    Adapter, Detail, DeviceChoice, DeviceDetails, DeviceMemory, DeviceProblem, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions,
     FinishReason, GenerateRequest, Generation, Grammar, Message, Outcome, Picture, PictureHash,
-    Precision, RawText, RequestFigures, Role, Sampling, StepFigures, StreamItem, TOWER_PRECISION,
+    Precision, RawText, RequestFigures, Role, Sampling, SelectedDevice, StepFigures, StreamItem, TOWER_PRECISION,
     Tagged, TextModel, TextModelInfo, TextStream, TokenChoice, TokenLogprob, TokenizedText, Tool,
-    ToolCall, Usage, with_causes,
+    ToolCall, Usage, built_devices, select_device, with_causes,
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::Error as StoreError;

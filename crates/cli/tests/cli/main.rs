@@ -5,6 +5,7 @@
 mod bench;
 mod bots;
 mod chats;
+mod devices;
 mod documents;
 mod echo;
 mod models;

@@ -3,6 +3,7 @@
 mod auto;
 mod flat;
 mod ivf;
+mod mirrored;
 
 use std::fmt;
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::path::Path;
 pub use self::auto::AutoIndex;
 pub use self::flat::{FlatIndex, Scan};
 pub use self::ivf::{IvfIndex, Tuning};
+pub use self::mirrored::{Mirror, MirrorError, MirroredIndex};
 use crate::options::Search;
 use crate::store::Store;
 use crate::{Hit, Memory, Metric, Result, VectorIndex};

@@ -80,7 +80,7 @@ impl Snapshot {
     }
 
     /// The query as it is compared: checked, and of length 1 under cosine.
-    pub(super) fn query<'a>(&self, query: &'a [f32]) -> Result<Cow<'a, [f32]>> {
+    pub(crate) fn query<'a>(&self, query: &'a [f32]) -> Result<Cow<'a, [f32]>> {
         let (expected, received) = (self.rows.dimension, query.len());
         match expected == received {
             true => self.queries(query),
@@ -89,7 +89,7 @@ impl Snapshot {
     }
 
     /// The queries as they are compared.
-    pub(super) fn queries<'a>(&self, queries: &'a [f32]) -> Result<Cow<'a, [f32]>> {
+    pub(crate) fn queries<'a>(&self, queries: &'a [f32]) -> Result<Cow<'a, [f32]>> {
         let (metric, dimension, received) = (self.rows.metric, self.rows.dimension, queries.len());
         if !received.is_multiple_of(dimension) {
             return Err(Error::PartialQuery {

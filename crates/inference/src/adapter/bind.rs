@@ -11,7 +11,7 @@ use super::fit::{Fitted, Model};
 use super::{Adapter, Inner};
 use crate::Result;
 use crate::decoder::{CandleAdapter, DecoderConfig};
-use crate::error::ComputeError;
+use crate::error::{ComputeError, compute_failed};
 use crate::kernel_decoder::KernelAdapter;
 
 /// An adapter as a model of one kind computes with it.
@@ -149,10 +149,8 @@ impl AdapterBinder {
             config: &self.config,
         };
         let fitted = model.fit(adapter)?;
-        let bound = self.pack(&fitted).map_err(|source| crate::Error::Compute {
-            model: self.model.clone(),
-            source,
-        })?;
+        let bound = self.pack(&fitted);
+        let bound = bound.map_err(|source| compute_failed(&self.model, source))?;
         tracing::info!(model = self.model, adapter = adapter.name(), "bound");
         Ok(Binding {
             adapter: adapter.downgrade(),

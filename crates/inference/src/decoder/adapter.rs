@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::parts::{StepPart, one_after_another};
 use crate::adapter::{Fitted, FittedSite, Site, Sites};
 use crate::error::ComputeError;
 
@@ -34,36 +35,32 @@ impl CandleAdapter {
     }
 }
 
-/// An adapter of the request that is being read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Adapted<'step> {
-    pub(super) adapter: &'step CandleAdapter,
-    pub(super) scale: f32,
-    pub(super) block: usize,
-}
-
-impl Adapted<'_> {
-    /// The outputs of a product with what the adapter adds: (tokens, outputs).
-    pub(super) fn add_to(&self, site: Site, input: &Tensor, output: Tensor) -> Result<Tensor> {
-        let block = self.adapter.blocks.get(self.block);
-        match block.and_then(|block| block.get(site)) {
-            Some(map) => output + map.forward(input, self.scale)?,
-            None => Ok(output),
-        }
-    }
-}
-
-/// The outputs of a product, changed by an adapter if there is one.
+/// The outputs of a product (tokens, outputs), with what the adapters of the parts add to their rows.
 pub(super) fn adapted_by(
-    adapted: Option<Adapted<'_>>,
+    parts: &[StepPart<'_>],
+    block: usize,
     site: Site,
     input: &Tensor,
     output: Tensor,
 ) -> Result<Tensor> {
-    match adapted {
-        Some(adapted) => adapted.add_to(site, input, output),
-        None => Ok(output),
+    if parts.iter().all(|part| part.adapter.is_none()) {
+        return Ok(output);
     }
+    let rows = parts.iter().map(|part| {
+        let rows = part.rows_of(&output)?;
+        let map = part.adapter.and_then(|(adapter, scale)| {
+            let map = adapter.blocks.get(block)?.get(site)?;
+            Some((map, scale))
+        });
+        match map {
+            Some((map, scale)) => {
+                let delta = map.forward(&part.rows_of(input)?.to_dtype(DType::F32)?, scale)?;
+                rows + delta.to_dtype(output.dtype())?
+            }
+            None => Ok(rows),
+        }
+    });
+    one_after_another(rows.collect::<Result<Vec<_>>>()?)
 }
 
 #[derive(Debug)]

@@ -3,12 +3,12 @@
 //! The query heads of one key head are stacked into the rows of one matrix, so that keys and values
 //! are never repeated in memory.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-use super::adapter::{Adapted, adapted_by};
-use super::cache::Step;
+use super::adapter::adapted_by;
 use super::config::DecoderConfig;
 use super::norm::{RmsNorm, normed_by};
+use super::parts::{StepPart, one_after_another};
 use super::projection::Projection;
 use super::weights::Weights;
 use crate::Result;
@@ -61,34 +61,41 @@ impl Attention {
         self.query_key_value.weight_bytes() + self.output.weight_bytes()
     }
 
-    /// (tokens, hidden) -> (tokens, hidden)
+    /// (tokens, hidden) -> (tokens, hidden), the tokens of all parts one after another.
     pub(super) fn forward(
         &self,
         input: &Tensor,
-        step: &Step<'_>,
+        parts: &[StepPart<'_>],
         block: usize,
-        adapted: Option<Adapted<'_>>,
     ) -> candle_core::Result<Tensor> {
-        let (queries, keys, values) = self.project(input, adapted)?;
-        let sight = step.sight(self.is_local);
+        let joined = self.query_key_value.forward(input)?; // (tokens, queries + keys + values)
+        let joined = adapted_by(parts, block, Site::QueryKeyValue, input, joined)?;
+        let mixed = parts.iter().map(|part| self.mix(&joined, part, block));
+        let mixed = one_after_another(mixed.collect::<candle_core::Result<Vec<_>>>()?)?;
+        let output = self.output.forward(&mixed)?;
+        adapted_by(parts, block, Site::AttentionOutput, &mixed, output)
+    }
+
+    /// What the tokens of a part look at, weighed: (tokens, queries).
+    fn mix(
+        &self,
+        joined: &Tensor,
+        part: &StepPart<'_>,
+        block: usize,
+    ) -> candle_core::Result<Tensor> {
+        let (queries, keys, values) = self.split(&part.rows_of(joined)?)?;
+        let sight = part.step.sight(self.is_local);
         let queries = sight
             .angles
             .rotate(&normed_by(&self.query_norm, queries)?)?;
         let keys = sight.angles.rotate(&normed_by(&self.key_norm, keys)?)?;
-        let (keys, values) = step.extend(block, sight, &keys, &values)?;
+        let (keys, values) = part.step.extend(block, sight, &keys, &values)?;
         let mixed = self.attend(&queries, &keys, &values, sight.mask.as_ref())?;
-        let output = self.output.forward(&mixed)?;
-        adapted_by(adapted, Site::AttentionOutput, &mixed, output)
+        mixed.to_dtype(joined.dtype())
     }
 
     /// Queries (heads, tokens, head_dim), keys and values (kv_heads, tokens, head_dim).
-    fn project(
-        &self,
-        input: &Tensor,
-        adapted: Option<Adapted<'_>>,
-    ) -> candle_core::Result<(Tensor, Tensor, Tensor)> {
-        let joined = self.query_key_value.forward(input)?; // (tokens, queries + keys + values)
-        let joined = adapted_by(adapted, Site::QueryKeyValue, input, joined)?;
+    fn split(&self, joined: &Tensor) -> candle_core::Result<(Tensor, Tensor, Tensor)> {
         let queries = self.heads * self.head_dim;
         let keys = self.kv_heads * self.head_dim;
         let part = |start: usize, heads: usize| {
@@ -104,6 +111,7 @@ impl Attention {
         ))
     }
 
+    /// Products in the type of the cache; scores are weighed in f32.
     fn attend(
         &self,
         queries: &Tensor,
@@ -120,7 +128,9 @@ impl Attention {
             group * tokens,
             self.head_dim,
         ))?;
-        let mut scores = queries.matmul(&keys.t()?)?; // (kv_heads, group * tokens, length)
+        let queries = queries.to_dtype(keys.dtype())?;
+        // (kv_heads, group * tokens, length)
+        let mut scores = queries.matmul(&keys.t()?)?.to_dtype(DType::F32)?;
         if let Some(cap) = self.score_cap {
             scores = ((scores / cap)?.tanh()? * cap)?;
         }
@@ -131,6 +141,7 @@ impl Attention {
             scores = scores.reshape((self.kv_heads, group * tokens, length))?;
         }
         let shares = candle_nn::ops::softmax_last_dim(&scores)?;
+        let shares = shares.to_dtype(values.dtype())?;
         let mixed = shares.matmul(values)?; // (kv_heads, group * tokens, head_dim)
         let mixed = mixed.reshape((self.heads, tokens, self.head_dim))?;
         mixed

@@ -27,6 +27,7 @@ pub(crate) struct KvCache {
     kv_heads: usize,
     head_dim: usize,
     window: Option<usize>,
+    dtype: DType,
     device: Device,
     memory: Held,
 }
@@ -59,6 +60,7 @@ impl KvCache {
         config: &DecoderConfig,
         tokens: usize,
         rotary: &Rotary,
+        dtype: DType,
         device: &Device,
         memory: &MemoryCounter,
     ) -> Self {
@@ -73,14 +75,15 @@ impl KvCache {
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
             window: config.window.as_ref().map(|window| window.tokens),
+            dtype,
             device: device.clone(),
             memory: memory.hold(0),
         }
     }
 
     /// Memory that a token takes, in bytes.
-    pub(super) fn bytes_a_token(config: &DecoderConfig) -> usize {
-        bytes_a_token(config.blocks, config.kv_heads, config.head_dim)
+    pub(super) fn bytes_a_token(config: &DecoderConfig, dtype: DType) -> usize {
+        bytes_a_token(config.blocks, config.kv_heads, config.head_dim, dtype)
     }
 
     /// Tokens that were read.
@@ -105,7 +108,7 @@ impl KvCache {
 
     /// Counts the memory of so many tokens.
     pub(super) fn hold(&self, tokens: usize) -> Held {
-        let bytes = bytes_a_token(self.block_count, self.kv_heads, self.head_dim);
+        let bytes = bytes_a_token(self.block_count, self.kv_heads, self.head_dim, self.dtype);
         self.memory.counter().hold(tokens * bytes)
     }
 
@@ -166,8 +169,8 @@ impl KvCache {
         let shape = (self.kv_heads, capacity, self.head_dim);
         let mut blocks = Vec::with_capacity(self.block_count);
         for index in 0..self.block_count {
-            let keys = Tensor::zeros(shape, DType::F32, &self.device)?;
-            let values = Tensor::zeros(shape, DType::F32, &self.device)?;
+            let keys = Tensor::zeros(shape, self.dtype, &self.device)?;
+            let values = Tensor::zeros(shape, self.dtype, &self.device)?;
             if let Some((old_keys, old_values)) = self.blocks.get(index) {
                 keys.slice_set(old_keys, 1, 0)?;
                 values.slice_set(old_values, 1, 0)?;
@@ -200,8 +203,9 @@ impl Step<'_> {
         let Some((all_keys, all_values)) = self.cache.blocks.get(block) else {
             candle_core::bail!("the cache has no block {block}");
         };
-        all_keys.slice_set(&keys.contiguous()?, 1, self.cache.length)?;
-        all_values.slice_set(&values.contiguous()?, 1, self.cache.length)?;
+        let kept = |tensor: &Tensor| tensor.to_dtype(self.cache.dtype)?.contiguous();
+        all_keys.slice_set(&kept(keys)?, 1, self.cache.length)?;
+        all_values.slice_set(&kept(values)?, 1, self.cache.length)?;
         let length = self.cache.length + self.count - sight.first;
         Ok((
             all_keys.narrow(1, sight.first, length)?,
@@ -215,9 +219,8 @@ impl Step<'_> {
     }
 }
 
-/// Keys and values in f32.
-fn bytes_a_token(blocks: usize, kv_heads: usize, head_dim: usize) -> usize {
-    blocks * 2 * kv_heads * head_dim * DType::F32.size_in_bytes()
+fn bytes_a_token(blocks: usize, kv_heads: usize, head_dim: usize, dtype: DType) -> usize {
+    blocks * 2 * kv_heads * head_dim * dtype.size_in_bytes()
 }
 
 /// A token looks at `window` positions up to its own; `first` is the first that any looks at.

@@ -2,9 +2,10 @@
 
 use candle_core::Tensor;
 
-use super::adapter::{Adapted, adapted_by};
+use super::adapter::adapted_by;
 use super::architecture::Activation;
 use super::config::DecoderConfig;
+use super::parts::StepPart;
 use super::projection::Projection;
 use super::weights::Weights;
 use crate::Result;
@@ -44,10 +45,11 @@ impl FeedForward {
     pub(super) fn forward(
         &self,
         input: &Tensor,
-        adapted: Option<Adapted<'_>>,
+        parts: &[StepPart<'_>],
+        block: usize,
     ) -> candle_core::Result<Tensor> {
         let both = self.gate_up.forward(input)?; // (tokens, 2 * width)
-        let both = adapted_by(adapted, Site::GateUp, input, both)?;
+        let both = adapted_by(parts, block, Site::GateUp, input, both)?;
         let gate = both.narrow(1, 0, self.width)?.contiguous()?;
         let up = both.narrow(1, self.width, self.width)?.contiguous()?;
         let gate = match self.activation {
@@ -56,6 +58,6 @@ impl FeedForward {
         };
         let inner = (gate * up)?;
         let output = self.down.forward(&inner)?;
-        adapted_by(adapted, Site::Down, &inner, output)
+        adapted_by(parts, block, Site::Down, &inner, output)
     }
 }

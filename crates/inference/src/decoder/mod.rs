@@ -10,35 +10,38 @@ mod architecture;
 mod attention;
 mod blocks;
 mod cache;
+mod compute;
 mod config;
 mod feed_forward;
 mod memory;
 mod norm;
+mod parts;
 mod projection;
 mod rotary;
 mod rotary_config;
 mod weights;
 mod window;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::Result;
+use crate::device::explained;
 use crate::engine::{BLOCK_TOKENS, Part};
 use crate::error::ComputeError;
 use crate::model_file::ModelFile;
 use crate::soft::{self, SoftSpan, is_soft};
 
-use adapter::Adapted;
 pub(crate) use adapter::CandleAdapter;
 pub(crate) use architecture::{Activation, rotary_layout};
 use attention::Attention;
 pub(crate) use cache::KvCache;
-use cache::Step;
+pub(crate) use compute::Compute;
 pub(crate) use config::DecoderConfig;
 use feed_forward::FeedForward;
 use memory::MemoryCounter;
 use norm::{RmsNorm, normed_by};
+use parts::{StepPart, one_after_another};
 use projection::Projection;
 pub(crate) use rotary::{AngleTable, AngleTables, Rotary, Span};
 pub(crate) use weights::{Weights, kernel_format};
@@ -62,15 +65,25 @@ pub(crate) struct Decoder {
     blocks: Vec<Block>,
     output_norm: RmsNorm,
     output: Projection,
+    compute: Compute,
     device: Device,
     memory: MemoryCounter,
 }
 
 impl Decoder {
-    /// Reads the weights of a file.
+    /// Reads the weights of a file, to compute in what suits them and the device.
     pub(crate) fn from_gguf(file: &ModelFile, device: &Device) -> Result<Self> {
+        Self::computing_in(file, device, Compute::suiting(file, device))
+    }
+
+    /// Reads the weights of a file.
+    pub(crate) fn computing_in(
+        file: &ModelFile,
+        device: &Device,
+        compute: Compute,
+    ) -> Result<Self> {
         let config = DecoderConfig::from_gguf(file)?;
-        let weights = Weights::new(file, device);
+        let weights = Weights::new(file, device).with_states(compute.states);
         let embedding = weights.dense("token_embd.weight", &[config.vocabulary, config.hidden])?;
         let rotary = Rotary::load(&config, &weights)?;
         let blocks = (0..config.blocks)
@@ -87,6 +100,7 @@ impl Decoder {
             blocks,
             output_norm,
             output,
+            compute,
             device: device.clone(),
             memory: MemoryCounter::default(),
         })
@@ -109,6 +123,7 @@ impl Decoder {
             &self.config,
             tokens,
             &self.rotary,
+            self.compute.cache,
             &self.device,
             &self.memory,
         )
@@ -121,7 +136,17 @@ impl Decoder {
 
     /// Memory of the keys and values of a block of tokens.
     pub(crate) fn block_bytes(&self) -> usize {
-        BLOCK_TOKENS * KvCache::bytes_a_token(&self.config)
+        BLOCK_TOKENS * self.cache_bytes_a_token()
+    }
+
+    /// Memory of the keys and values of a token.
+    pub(crate) fn cache_bytes_a_token(&self) -> usize {
+        KvCache::bytes_a_token(&self.config, self.compute.cache)
+    }
+
+    /// Whether products and states are in bfloat16.
+    pub(crate) fn computes_in_bf16(&self) -> bool {
+        self.compute.states == DType::BF16
     }
 
     /// Memory that all caches and blocks take.
@@ -129,20 +154,31 @@ impl Decoder {
         self.memory.bytes()
     }
 
-    /// Reads the parts one after another and returns the logits that they ask for.
+    /// Reads the parts together and returns the logits that they ask for. Their rows share every product; only
+    /// attention is each part's own.
     pub(crate) fn step(&self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<f32>, ComputeError> {
         parts.iter().try_for_each(Part::check)?;
-        let mut logits = Vec::new();
-        for part in parts {
-            match part.logits {
-                0 => drop(self.hidden(part)?),
-                asked => {
-                    let first = part.tokens.len() - asked;
-                    logits.extend(self.logits_from(part, first)?);
-                }
+        let logits = self.read_parts(parts);
+        logits.map_err(|error| explained(error, &self.device))
+    }
+
+    fn read_parts(&self, parts: &mut [Part<'_, KvCache>]) -> candle_core::Result<Vec<f32>> {
+        let asked: Vec<usize> = parts.iter().map(|part| part.logits).collect();
+        let counts: Vec<usize> = parts.iter().map(|part| part.tokens.len()).collect();
+        let hidden = self.hidden(parts)?;
+        let (mut rows, mut end) = (Vec::new(), 0);
+        for (asked, count) in asked.into_iter().zip(counts) {
+            end += count;
+            if asked > 0 {
+                rows.push(hidden.narrow(0, end - asked, asked)?);
             }
         }
-        Ok(logits)
+        if rows.is_empty() {
+            // What was queued has happened when a step has ended.
+            self.device.synchronize()?;
+            return Ok(Vec::new());
+        }
+        self.logits_of(&one_after_another(rows)?)
     }
 
     /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
@@ -163,20 +199,13 @@ impl Decoder {
         cache: &mut KvCache,
         first: usize,
     ) -> candle_core::Result<Vec<f32>> {
-        self.logits_from(&mut Part::new(tokens, cache, 0), first)
+        self.read_parts(&mut [Part::new(tokens, cache, tokens.len() - first)])
     }
 
-    /// Reads a part and returns the logits after its tokens from number `first` on: (tokens,
-    /// vocabulary).
-    fn logits_from(
-        &self,
-        part: &mut Part<'_, KvCache>,
-        first: usize,
-    ) -> candle_core::Result<Vec<f32>> {
-        let hidden = self.hidden(part)?;
-        let asked = hidden.narrow(0, first, part.tokens.len() - first)?; // (asked, hidden)
-        let asked = self.output_norm.forward(&asked)?;
-        let mut logits = self.output.forward(&asked)?;
+    /// The logits after states: (rows, hidden) to (rows, vocabulary).
+    fn logits_of(&self, hidden: &Tensor) -> candle_core::Result<Vec<f32>> {
+        let normed = self.output_norm.forward(hidden)?;
+        let mut logits = self.output.forward(&normed)?.to_dtype(DType::F32)?;
         if let Some(cap) = self.config.logit_cap.map(f64::from) {
             logits = ((logits / cap)?.tanh()? * cap)?;
         }
@@ -195,27 +224,41 @@ impl Decoder {
     /// Reads tokens for the cache alone: nobody needs logits in the middle of a prompt.
     #[cfg(test)]
     pub(crate) fn read(&self, tokens: &[u32], cache: &mut KvCache) -> candle_core::Result<()> {
-        self.hidden(&mut Part::new(tokens, cache, 0)).map(drop)
+        self.hidden(&mut [Part::new(tokens, cache, 0)]).map(drop)
     }
 
-    /// Passes the tokens of a part through the blocks: (tokens, hidden).
-    fn hidden(&self, part: &mut Part<'_, KvCache>) -> candle_core::Result<Tensor> {
-        let mut hidden = self.look_up(part)?;
-        let adapter = part
-            .adapter
-            .map(|applied| Ok((applied.candle()?, applied.scale)));
-        let adapter = adapter.transpose().map_err(failed)?;
-        let step = part.cache.step(part.tokens.len(), &self.rotary)?;
+    /// Passes the tokens of all parts through the blocks together: (tokens, hidden).
+    fn hidden(&self, parts: &mut [Part<'_, KvCache>]) -> candle_core::Result<Tensor> {
+        let rows = parts.iter().map(|part| self.look_up(part));
+        let mut hidden = one_after_another(rows.collect::<candle_core::Result<Vec<_>>>()?)?;
+        let parts = self.step_parts(parts)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            let adapted = adapter.map(|(adapter, scale)| Adapted {
-                adapter,
-                scale,
-                block: index,
-            });
-            hidden = block.forward(hidden, &step, index, adapted)?;
+            hidden = block.forward(hidden, &parts, index)?;
         }
-        step.finish();
+        for part in parts {
+            part.step.finish();
+        }
         Ok(hidden)
+    }
+
+    fn step_parts<'step>(
+        &self,
+        parts: &'step mut [Part<'_, KvCache>],
+    ) -> candle_core::Result<Vec<StepPart<'step>>> {
+        let mut end = 0;
+        let parts = parts.iter_mut().map(|part| {
+            let adapter = part.adapter;
+            let adapter = adapter.map(|applied| Ok((applied.candle()?, applied.scale)));
+            let count = part.tokens.len();
+            end += count;
+            Ok(StepPart {
+                start: end - count,
+                count,
+                step: part.cache.step(count, &self.rotary)?,
+                adapter: adapter.transpose().map_err(failed)?,
+            })
+        });
+        parts.collect()
     }
 
     /// The embeddings of words, and the rows of soft tokens, run by run: (tokens, hidden).
@@ -227,14 +270,7 @@ impl Decoder {
             true => self.soft_rows(run, part.soft),
             false => self.embed(run),
         });
-        match runs
-            .collect::<candle_core::Result<Vec<Tensor>>>()?
-            .as_slice()
-        {
-            [] => candle_core::bail!("a step without tokens"),
-            [only] => Ok(only.clone()),
-            several => Tensor::cat(several, 0),
-        }
+        one_after_another(runs.collect::<candle_core::Result<Vec<Tensor>>>()?)
     }
 
     fn embed(&self, words: &[u32]) -> candle_core::Result<Tensor> {
@@ -249,7 +285,7 @@ impl Decoder {
     /// What a word is looked up as.
     #[cfg(test)]
     pub(crate) fn embedded(&self, word: u32) -> candle_core::Result<Vec<f32>> {
-        self.embed(&[word])?.flatten_all()?.to_vec1()
+        self.embed(&[word])?.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
     }
 
     fn soft_rows(&self, tokens: &[u32], spans: &[SoftSpan]) -> candle_core::Result<Tensor> {
@@ -259,7 +295,8 @@ impl Decoder {
             let row = soft::row(spans, *token, width).map_err(failed)?;
             rows.extend_from_slice(row);
         }
-        Tensor::from_vec(rows, (tokens.len(), width), &self.device)
+        let rows = Tensor::from_vec(rows, (tokens.len(), width), &self.device)?;
+        rows.to_dtype(self.compute.states)
     }
 }
 
@@ -282,15 +319,14 @@ impl Block {
     fn forward(
         &self,
         hidden: Tensor,
-        step: &Step<'_>,
+        parts: &[StepPart<'_>],
         index: usize,
-        adapted: Option<Adapted<'_>>,
     ) -> candle_core::Result<Tensor> {
         let normed = self.attention_norm.forward(&hidden)?;
-        let mixed = self.attention.forward(&normed, step, index, adapted)?;
+        let mixed = self.attention.forward(&normed, parts, index)?;
         let hidden = (hidden + normed_by(&self.attention_post_norm, mixed)?)?;
         let normed = self.feed_forward_norm.forward(&hidden)?;
-        let inner = self.feed_forward.forward(&normed, adapted)?;
+        let inner = self.feed_forward.forward(&normed, parts, index)?;
         hidden + normed_by(&self.feed_forward_post_norm, inner)?
     }
 }
@@ -308,7 +344,7 @@ fn load_output(
     if weights.has("output.weight") {
         return weights.projection(&[("output".to_owned(), config.vocabulary)], config.hidden);
     }
-    if weights.keeps_quantised() {
+    if weights.keeps_quantised("token_embd.weight") {
         return weights.projection(
             &[("token_embd".to_owned(), config.vocabulary)],
             config.hidden,

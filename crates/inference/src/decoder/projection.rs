@@ -5,7 +5,7 @@
 //! the same sum whoever computes it, so answers do not depend on the number of threads.
 
 use candle_core::quantized::QMatMul;
-use candle_core::{Module, Result, Tensor};
+use candle_core::{DType, Module, Result, Tensor};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 /// Weights of a matrix that are worth sharing out; fewer are read in the time a thread takes to wake.
@@ -20,7 +20,7 @@ pub(super) struct Projection {
 
 #[derive(Debug)]
 enum Matrices {
-    /// All outputs in one f32 matrix: (inputs, outputs), a transposed view of what is in memory,
+    /// All outputs in one matrix: (inputs, outputs), a transposed view of what is in memory,
     /// so that each output's weights lie together. `shares` are views of the same memory, each with
     /// some of the outputs.
     Dense { whole: Tensor, shares: Vec<Tensor> },
@@ -70,14 +70,25 @@ impl Projection {
             }
             Matrices::Dense { whole, .. } => input.matmul(whole)?,
             Matrices::Quantised(matrices) => {
-                let outputs = matrices.iter().map(|matrix| matrix.forward(input));
-                Tensor::cat(&outputs.collect::<Result<Vec<Tensor>>>()?, 1)?
+                // The products with blocks take and give f32.
+                let rows = input.to_dtype(DType::F32)?;
+                let outputs = matrices.iter().map(|matrix| matrix.forward(&rows));
+                let outputs = outputs.collect::<Result<Vec<Tensor>>>()?;
+                joined(&outputs)?.to_dtype(input.dtype())?
             }
         };
         match &self.bias {
             Some(bias) => output.broadcast_add(bias),
             None => Ok(output),
         }
+    }
+}
+
+/// Outputs side by side.
+fn joined(outputs: &[Tensor]) -> Result<Tensor> {
+    match outputs {
+        [only] => Ok(only.clone()),
+        several => Tensor::cat(several, 1),
     }
 }
 

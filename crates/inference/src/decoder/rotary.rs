@@ -3,7 +3,7 @@
 //! Angles are computed for the tokens of a step, not kept in a table for the whole context: a step
 //! needs few of them, and a context of 128,000 tokens would need 64 MB.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use longtrainer_kernels::RotaryLayout;
 
@@ -204,11 +204,12 @@ impl AngleTables {
 }
 
 impl Angles {
-    /// Rotates (heads, tokens, head_dim), contiguous; components beyond the angles stay as they are.
+    /// Rotates (heads, tokens, head_dim), contiguous, and gives f32; components beyond the angles stay as they are.
     pub(super) fn rotate(&self, heads: &Tensor) -> Result<Tensor> {
+        let heads = heads.to_dtype(DType::F32)?;
         let (width, head_dim) = (2 * self.cosines.dim(1)?, heads.dim(2)?);
         if width == head_dim {
-            return self.rotate_whole(heads);
+            return self.rotate_whole(&heads);
         }
         let rotated = self.rotate_whole(&heads.narrow(2, 0, width)?.contiguous()?)?;
         Tensor::cat(&[&rotated, &heads.narrow(2, width, head_dim - width)?], 2)

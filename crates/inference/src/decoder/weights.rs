@@ -1,14 +1,14 @@
 //! Reading the tensors of a decoder and putting them into the form in which they are used.
 //!
 //! For our kernels, matrices are repacked as they are ([`Weights::matrix`]). For Candle on the CPU
-//! everything becomes f32, which its products are best at; on a graphics card matrices stay
-//! quantised, where Candle has kernels for them.
+//! everything becomes f32, which its products are best at; on a graphics card quantised matrices stay
+//! so, where Candle has kernels for them, and others get the type of the states.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::quantized::{GgmlDType, QMatMul};
-use candle_core::{CpuStorage, Device, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use longtrainer_kernels::{BlockFormat, DenseFormat, DenseMatrix, Matrix, QuantisedMatrix, Team};
 
 use super::projection::Projection;
@@ -23,6 +23,8 @@ const BLOCK: usize = 32;
 pub(crate) struct Weights<'file> {
     file: &'file ModelFile,
     device: &'file Device,
+    /// What matrices are kept in that are not kept quantised.
+    states: DType,
     used: Mutex<HashSet<String>>,
 }
 
@@ -32,8 +34,14 @@ impl<'file> Weights<'file> {
         Self {
             file,
             device,
+            states: DType::F32,
             used: Mutex::default(),
         }
+    }
+
+    /// The same, with matrices that are not quantised in this type.
+    pub(super) fn with_states(self, states: DType) -> Self {
+        Self { states, ..self }
     }
 
     /// Where tensors go.
@@ -41,9 +49,10 @@ impl<'file> Weights<'file> {
         self.device
     }
 
-    /// Whether matrices stay as the file has them.
-    pub(super) fn keeps_quantised(&self) -> bool {
-        !self.device.is_cpu()
+    /// Whether a matrix stays in the blocks that the file has it in: on a card, which multiplies them.
+    pub(super) fn keeps_quantised(&self, name: &str) -> bool {
+        let dtype = self.file.tensor_dtype(name);
+        !self.device.is_cpu() && dtype.is_some_and(|dtype| dtype.block_size() > 1)
     }
 
     /// Whether the file has a tensor of this name.
@@ -51,13 +60,12 @@ impl<'file> Weights<'file> {
         self.file.tensor_dims(name).is_some()
     }
 
-    /// A tensor as f32, checked to be finite.
+    /// A tensor in the type of the states, checked to be finite.
     pub(super) fn dense(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
         self.mark_used(name);
-        let values = self.finite(name, dims)?;
-        values
-            .to_device(self.device)
-            .map_err(|error| self.failed(name, &error))
+        let values = self.finite(name, dims)?.to_dtype(self.states);
+        let placed = values.and_then(|values| values.to_device(self.device));
+        placed.map_err(|error| self.failed(name, &error))
     }
 
     /// Linear maps of one input, each with a bias if the file has one, joined to one product:
@@ -68,7 +76,8 @@ impl<'file> Weights<'file> {
         inputs: usize,
     ) -> Result<Projection> {
         let bias = self.joined_bias(parts)?;
-        if self.keeps_quantised() {
+        let is_kept = |(name, _): &(String, usize)| self.keeps_quantised(&format!("{name}.weight"));
+        if parts.iter().any(is_kept) {
             let matrices = parts.iter().map(|(name, outputs)| {
                 self.quantised(&format!("{name}.weight"), &[*outputs, inputs])
             });

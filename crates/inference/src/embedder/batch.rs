@@ -3,9 +3,11 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-/// Tokens of a batch, padding included. More does not make the products faster, and costs memory:
+/// Tokens of a batch, padding included. More does not make a processor's products faster, and costs memory:
 /// attention scores take `heads * longest * tokens` numbers.
 const MOST_TOKENS: usize = 4096;
+/// The same on a card, which is idle with less.
+const MOST_TOKENS_OF_CARD: usize = 16_384;
 
 /// Texts that go through the encoder together.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,11 +17,20 @@ pub(super) struct Batch {
     lengths: Vec<usize>,
 }
 
-/// Sorts texts by length and cuts them into batches: at least one for each of `workers` if there are
-/// enough texts, none of more than [`MOST_TOKENS`].
+/// Sorts texts by length and cuts them into batches for the processor: at least one for each of `workers` if there
+/// are enough texts.
 pub(super) fn by_length(texts: Vec<Vec<u32>>, workers: usize) -> Vec<Batch> {
     let total: usize = texts.iter().map(Vec::len).sum();
-    let budget = total.div_ceil(workers.max(1)).clamp(1, MOST_TOKENS);
+    cut(texts, total.div_ceil(workers.max(1)).clamp(1, MOST_TOKENS))
+}
+
+/// The same for a card, which does one batch after another.
+pub(super) fn for_card(texts: Vec<Vec<u32>>) -> Vec<Batch> {
+    cut(texts, MOST_TOKENS_OF_CARD)
+}
+
+/// Batches of at most `budget` tokens, but for a text that is longer itself.
+fn cut(texts: Vec<Vec<u32>>, budget: usize) -> Vec<Batch> {
     let mut texts: Vec<(usize, Vec<u32>)> = texts.into_iter().enumerate().collect();
     texts.sort_by_key(|(_, tokens)| Reverse(tokens.len()));
     let mut batches = Vec::new();
@@ -110,6 +121,13 @@ mod tests {
             let (count, longest) = batch.shape();
             assert!(count * longest <= MOST_TOKENS);
         }
+    }
+
+    #[test]
+    fn cards_get_large_batches() {
+        let batches = for_card(texts(&[100; 300]));
+        let counts: Vec<usize> = batches.iter().map(|batch| batch.shape().0).collect();
+        assert_eq!(counts, [163, 137]);
     }
 
     #[test]

@@ -103,6 +103,15 @@ impl ModelFolder {
         self.path.join(name)
     }
 
+    /// How large the file of the weights is.
+    pub(super) fn weight_bytes(&self) -> Result<u64> {
+        let path = self.file("model.safetensors");
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(source) => Err(Error::Read { path, source }),
+        }
+    }
+
     /// Bytes of a file of the folder.
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.file(name);

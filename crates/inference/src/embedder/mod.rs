@@ -19,7 +19,8 @@ use candle_core::{Device, Tensor};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use tokenizers::{Encoding, Tokenizer};
 
-use crate::error::ComputeError;
+use crate::device::explained;
+use crate::error::compute_failed;
 use crate::{Embedder, EmbedderInfo, Error, Result, TokenizedText, threads};
 
 use batch::Batch;
@@ -103,12 +104,12 @@ impl BertEmbedder {
     pub fn embed_tokens(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
         let embedded = match &self.backend {
             Backend::Kernels(bert) => bert.embed(&texts),
-            Backend::Candle(bert) => bert.embed(texts).map_err(ComputeError::from),
+            Backend::Candle(bert) => {
+                let embedded = bert.embed(texts);
+                embedded.map_err(|error| explained(error, &bert.device))
+            }
         };
-        embedded.map_err(|source| Error::Compute {
-            model: self.info.model.clone(),
-            source,
-        })
+        embedded.map_err(|source| compute_failed(&self.info.model, source))
     }
 
     /// Weights of the layers' matrices: each is multiplied once for a token.
@@ -202,6 +203,7 @@ impl Backend {
             let team = threads::team(name, options.threads)?;
             return KernelBert::load(folder, team, options.precision).map(Self::Kernels);
         }
+        options.device.check_room(name, folder.weight_bytes()?)?;
         CandleBert::load(folder, device).map(Self::Candle)
     }
 
@@ -224,9 +226,17 @@ impl CandleBert {
 
     fn embed(&self, texts: Vec<Vec<u32>>) -> candle_core::Result<Vec<Vec<f32>>> {
         let mut vectors = vec![Vec::new(); texts.len()];
-        let batches = batch::by_length(texts, rayon::current_num_threads());
-        let embedded = batches.par_iter().map(|batch| self.embed_batch(batch));
-        let embedded = embedded.collect::<candle_core::Result<Vec<_>>>()?;
+        let on_processor = self.device.is_cpu();
+        let batches = match on_processor {
+            true => batch::by_length(texts, rayon::current_num_threads()),
+            false => batch::for_card(texts),
+        };
+        let embed = |batch: &Batch| self.embed_batch(batch);
+        let embedded: candle_core::Result<Vec<_>> = match on_processor {
+            true => batches.par_iter().map(embed).collect(),
+            false => batches.iter().map(embed).collect(),
+        };
+        let embedded = embedded?;
         for (batch, embedded) in batches.iter().zip(embedded) {
             for (position, vector) in batch.positions().zip(embedded) {
                 vectors[position] = vector;

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::model::{LanguageModel, Part, TokenCache};
 use crate::Error;
-use crate::error::ComputeError;
+use crate::error::compute_failed;
 
 /// What a request gets from a step: its rows of logits, one after the other.
 pub(super) type Logits = Result<Vec<f32>, Error>;
@@ -58,7 +58,7 @@ fn attempt<M: LanguageModel>(
 ) -> Result<Vec<f32>, Error> {
     contained(name, || {
         let outcome = model.step(parts);
-        outcome.map_err(|source| failed(name, source))
+        outcome.map_err(|source| compute_failed(name, source))
     })
 }
 
@@ -94,14 +94,6 @@ fn deal<C>(logits: Vec<f32>, parts: &[Part<'_, C>]) -> Vec<Vec<f32>> {
         rest = after;
     }
     dealt
-}
-
-/// The error of a computation.
-pub(super) fn failed(name: &str, source: ComputeError) -> Error {
-    Error::Compute {
-        model: name.to_owned(),
-        source,
-    }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -3,7 +3,7 @@
 use std::cmp::min;
 
 use super::TokenText;
-use super::contained::{Logits, contained, failed};
+use super::contained::{Logits, contained};
 use super::drafts::{Drafter, Trust};
 use super::job::Job;
 use super::meter::Meter;
@@ -12,6 +12,7 @@ use super::model::{BLOCK_TOKENS, Part, TokenCache};
 use super::plan::Progress;
 use super::step_cost::{StepCost, best_draft_length};
 use crate::answer_text::{AnswerText, Piece};
+use crate::error::compute_failed;
 use crate::sampling::{Choice, Sampler, Text, TokenMask};
 use crate::{Error, FinishReason, Generation, Result, StreamItem, TokenChoice, TokenLogprob};
 
@@ -163,7 +164,7 @@ impl<C: TokenCache> Sequence<C> {
     /// Takes over the keys and values of the first `len` tokens of its prompt.
     pub(super) fn adopt(&mut self, name: &str, blocks: Vec<C::Block>, len: usize) -> Result<()> {
         let adopted = self.cache.adopt(blocks, len);
-        adopted.map_err(|source| failed(name, source))?;
+        adopted.map_err(|source| compute_failed(name, source))?;
         self.meter.count_cached(len);
         Ok(())
     }
@@ -438,5 +439,5 @@ fn check_numbers(name: &str, logits: &[f32]) -> Result<()> {
     if logits.iter().all(|logit| logit.is_finite()) {
         return Ok(());
     }
-    Err(failed(name, "a logit is not a finite number".into()))
+    Err(compute_failed(name, "a logit is not a finite number".into()))
 }

@@ -34,6 +34,8 @@ pub(crate) struct ModelFile {
     fields: HashMap<String, String>,
     tensors: HashMap<String, StoredTensor>,
     maps: Vec<(PathBuf, MappedFile)>,
+    /// Bytes of made-up matrices.
+    pool: Vec<u8>,
     rounds_weights: bool,
 }
 
@@ -57,6 +59,8 @@ pub(crate) enum TensorData {
     Mapped { file: usize, bytes: Range<u64> },
     /// Computed when the model was opened: of norms and rotary factors, never of matrices.
     Made(Vec<u8>),
+    /// Made up: so many bytes of the pool that all matrices of a made-up model read.
+    Pooled(usize),
 }
 
 /// A tensor as it lies in the file.
@@ -91,6 +95,7 @@ impl ModelFile {
             fields: HashMap::new(),
             tensors,
             maps: vec![(path.to_owned(), map)],
+            pool: Vec::new(),
             rounds_weights: false,
         }
     }
@@ -110,6 +115,7 @@ impl ModelFile {
             fields: HashMap::new(),
             tensors,
             maps,
+            pool: Vec::new(),
             rounds_weights: false,
         };
         for (key, (field, value)) in metadata {
@@ -119,12 +125,41 @@ impl ModelFile {
         model
     }
 
+    /// A made-up model in GGUF's own names; `name` stands in messages for its file.
+    pub(crate) fn made_up(
+        name: &str,
+        metadata: HashMap<String, Value>,
+        tensors: HashMap<String, StoredTensor>,
+        pool: Vec<u8>,
+    ) -> Self {
+        Self {
+            path: name.into(),
+            folder: None,
+            metadata,
+            fields: HashMap::new(),
+            tensors,
+            maps: Vec::new(),
+            pool,
+            rounds_weights: false,
+        }
+    }
+
     /// The model, with its dense matrices to be rounded to bytes for our kernels or not.
     pub(crate) fn with_rounded_weights(self, rounds_weights: bool) -> Self {
         Self {
             rounds_weights,
             ..self
         }
+    }
+
+    /// What all tensors take as they lie in the file, in bytes.
+    pub(crate) fn tensor_bytes(&self) -> u64 {
+        let sizes = self.tensors.values().map(|tensor| match &tensor.data {
+            TensorData::Mapped { bytes, .. } => bytes.end - bytes.start,
+            TensorData::Made(bytes) => bytes.len() as u64,
+            TensorData::Pooled(bytes) => *bytes as u64,
+        });
+        sizes.sum()
     }
 
     /// Whether dense matrices are to be rounded to bytes.
@@ -216,6 +251,7 @@ impl ModelFile {
         }
         let bytes = match &tensor.data {
             TensorData::Made(bytes) => Some(bytes.as_slice()),
+            TensorData::Pooled(bytes) => self.pool.get(..*bytes),
             TensorData::Mapped { file, bytes } => {
                 let map = self.maps.get(*file).map(|(_, map)| map);
                 map.and_then(|map| map.bytes(bytes.clone()))

@@ -6,6 +6,7 @@ use candle_nn::ops::{layer_norm, softmax_last_dim};
 use super::checkpoint::names::{CONNECTOR, LAST_NORM, PATCH, POSITIONS, of_block};
 use super::{VisionCheckpoint, VisionConfig, VisionTower, check_frame, frame};
 use crate::Result;
+use crate::device::explained;
 use crate::error::ComputeError;
 
 /// The vision half as tensors of f32.
@@ -71,8 +72,7 @@ impl CandleTower {
     }
 
     /// (3, size, size) -> (patches, hidden), after the last norm.
-    fn see(&self, frame: &[f32]) -> Result<Tensor, ComputeError> {
-        check_frame(&self.config, frame)?;
+    fn see(&self, frame: &[f32]) -> candle_core::Result<Tensor> {
         let mut patches = Vec::new();
         frame::patches(&self.config, frame, &mut patches);
         let shape = (self.config.patches(), self.config.patch_values());
@@ -81,7 +81,28 @@ impl CandleTower {
         for block in &self.blocks {
             states = block.forward(&states, self.config.heads)?;
         }
-        Ok(self.last_norm.forward(&states)?)
+        self.last_norm.forward(&states)
+    }
+
+    /// States of patches as tokens of the text model.
+    fn connect(&self, states: &Tensor) -> candle_core::Result<Tensor> {
+        let (scale, hidden) = (self.config.scale_factor, self.config.hidden);
+        let side = self.config.side() / scale;
+        let squares = states.reshape((side, scale, side, scale * hidden))?;
+        let squares = squares.transpose(1, 2)?.contiguous()?;
+        let joined = squares.reshape((self.config.tokens(), self.config.shuffled()))?;
+        joined.matmul(&self.connector)
+    }
+
+    /// The values of what `compute` makes of a frame.
+    fn values(
+        &self,
+        frame: &[f32],
+        compute: impl FnOnce() -> candle_core::Result<Tensor>,
+    ) -> Result<Vec<f32>, ComputeError> {
+        check_frame(&self.config, frame)?;
+        let values = compute().and_then(|computed| computed.flatten_all()?.to_vec1());
+        values.map_err(|error| explained(error, &self.device))
     }
 }
 
@@ -91,18 +112,11 @@ impl VisionTower for CandleTower {
     }
 
     fn encode(&self, frame: &[f32]) -> Result<Vec<f32>, ComputeError> {
-        let states = self.see(frame)?;
-        let (scale, hidden) = (self.config.scale_factor, self.config.hidden);
-        let side = self.config.side() / scale;
-        let squares = states.reshape((side, scale, side, scale * hidden))?;
-        let squares = squares.transpose(1, 2)?.contiguous()?;
-        let joined = squares.reshape((self.config.tokens(), self.config.shuffled()))?;
-        let tokens = joined.matmul(&self.connector)?;
-        Ok(tokens.flatten_all()?.to_vec1()?)
+        self.values(frame, || self.connect(&self.see(frame)?))
     }
 
     fn states(&self, frame: &[f32]) -> Result<Vec<f32>, ComputeError> {
-        Ok(self.see(frame)?.flatten_all()?.to_vec1()?)
+        self.values(frame, || self.see(frame))
     }
 
     fn memory_bytes(&self) -> usize {

@@ -84,6 +84,14 @@ pub fn load_tower(
     Ok(Arc::new(KernelTower::load(checkpoint, team, precision)?))
 }
 
+/// The tensors of a vision half by their names in a folder of the hub, with their dimensions.
+pub(crate) fn tensor_dims(config: &VisionConfig) -> Vec<(String, Vec<usize>)> {
+    use checkpoint::names;
+    let names = names::all(config).into_iter();
+    let named = names.map(|name| (names::hub(&name), names::dims(config, &name)));
+    named.collect()
+}
+
 /// That a frame has the pixels that the tower asks for.
 fn check_frame(config: &VisionConfig, frame: &[f32]) -> Result<(), ComputeError> {
     let expected = config.frame_values();

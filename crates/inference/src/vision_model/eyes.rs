@@ -8,7 +8,7 @@ use longtrainer_images::{Detail, Limits, Picture, Processor, ProcessorSettings};
 use super::features::{FeatureCache, Features, View};
 use super::options::VisionModelOptions;
 use super::{Question, soft_numbers};
-use crate::error::ComputeError;
+use crate::error::{ComputeError, compute_failed};
 use crate::prompt::PictureLayout;
 use crate::vision::{VisionConfig, VisionTower};
 use crate::{Error, Result};
@@ -158,10 +158,7 @@ impl Eyes {
     }
 
     fn failed(&self, source: ComputeError) -> Error {
-        Error::Compute {
-            model: self.model.clone(),
-            source,
-        }
+        compute_failed(&self.model, source)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::Result;
 
 use super::error::BenchError;
 use super::measurement::{Arithmetic, Measurement, Subject};
+use super::memory_watch::MemoryWatch;
 use super::sample::{LEAST, rate};
 use super::text::random_tokens;
 use super::{Bench, EmbeddingTest, file_size};
@@ -112,7 +113,9 @@ impl<'bench> EmbeddingBench<'bench> {
         run: impl FnMut() -> Result<Duration> + Send,
     ) -> Result<Measurement> {
         let repeats = self.bench.options.repeats;
-        let spread = self.bench.bounded(|| rate(amount, repeats, LEAST, run))?;
+        let watch = MemoryWatch::start(&self.bench.device);
+        let spread = self.bench.bounded(|| rate(amount, repeats, LEAST, run));
+        let (spread, memory) = (spread?, watch.stop());
         let subject = Subject {
             test,
             unit,
@@ -120,7 +123,7 @@ impl<'bench> EmbeddingBench<'bench> {
             model_size_bytes: self.size,
             arithmetic: self.arithmetic,
         };
-        Ok(Measurement::new(self.bench, subject, spread))
+        Ok(Measurement::new(self.bench, subject, spread).with_memory(memory))
     }
 }
 

@@ -16,6 +16,22 @@ pub enum BenchError {
         /// How names are made.
         expected: &'static str,
     },
+    /// No shape has this name.
+    #[error("there is no shape {name:?}; shapes are {expected}")]
+    UnknownShape {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        expected: &'static str,
+    },
+    /// A test of another kind of model.
+    #[error("test {test} is of another kind of model than {model}")]
+    OtherKind {
+        /// The test.
+        test: String,
+        /// The model.
+        model: String,
+    },
     /// A test needs more tokens than the model takes.
     #[error("test {test} needs {tokens} tokens, but model {model:?} takes at most {limit}")]
     TooLong {
@@ -70,6 +86,8 @@ impl BenchError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownTest { .. }
+            | Self::UnknownShape { .. }
+            | Self::OtherKind { .. }
             | Self::TooLong { .. }
             | Self::UnreadableTexts { .. }
             | Self::NotTexts { .. }

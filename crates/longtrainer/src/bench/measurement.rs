@@ -45,6 +45,18 @@ pub struct Measurement {
     pub arithmetic_share: Option<f64>,
     /// What the products with the weights are in.
     pub arithmetic: Arithmetic,
+    /// The most memory that was taken while it ran, in bytes: of a card, by everybody; otherwise by this process.
+    pub peak_memory_bytes: Option<u64>,
+    /// What the card is called, or the processor.
+    pub device_name: Option<String>,
+    /// The version of the card's driver.
+    pub driver: Option<String>,
+    /// The card's clocks when the benchmark began: of its cores and memory, now and at most.
+    pub clocks: Option<String>,
+    /// The version of this program.
+    pub version: &'static str,
+    /// The commit that it was built from, where whoever built it said so.
+    pub commit: Option<&'static str>,
 }
 
 /// What products are computed in.
@@ -53,7 +65,7 @@ pub struct Measurement {
 pub enum Arithmetic {
     /// Bytes, with scales.
     Int8,
-    /// bfloat16, whose peak is not measured: not every processor multiplies it.
+    /// bfloat16, whose peak is measured on cards alone: not every processor multiplies it.
     Bf16,
     /// Bytes and bfloat16, each in some of the products.
     Mixed,
@@ -74,8 +86,9 @@ impl Arithmetic {
 
     fn peak(self, peaks: &Peaks) -> Option<f64> {
         match self {
-            Self::Int8 => Some(peaks.int8_gop_per_s),
-            Self::Bf16 | Self::Mixed => None,
+            Self::Int8 => peaks.int8_gop_per_s,
+            Self::Bf16 => peaks.bf16_gop_per_s,
+            Self::Mixed => None,
             Self::F32 => Some(peaks.f32_gop_per_s),
         }
     }
@@ -92,6 +105,7 @@ pub(super) struct Subject<'a> {
 
 impl Measurement {
     pub(super) fn new(bench: &Bench, subject: Subject<'_>, spread: Spread) -> Self {
+        let environment = bench.environment();
         Self {
             test: subject.test,
             value: spread.median,
@@ -111,7 +125,19 @@ impl Measurement {
             peak_gop_per_s: None,
             arithmetic_share: None,
             arithmetic: subject.arithmetic,
+            peak_memory_bytes: None,
+            device_name: environment.device_name.clone(),
+            driver: environment.driver.clone(),
+            clocks: environment.clocks.clone(),
+            version: environment.version,
+            commit: environment.commit,
         }
+    }
+
+    /// Adds the most memory that was taken.
+    pub(super) fn with_memory(mut self, peak: Option<u64>) -> Self {
+        self.peak_memory_bytes = peak;
+        self
     }
 
     /// Adds what is read from memory, given the bytes that one of its units takes.

@@ -8,10 +8,15 @@
 //! share: threads, device and the machine's peaks. Nothing here prints.
 
 mod embeddings;
+mod environment;
 mod error;
 mod measurement;
+mod memory_watch;
 mod peaks;
 mod sample;
+mod search;
+mod shape;
+mod shape_bench;
 mod test_name;
 mod text;
 mod text_file;
@@ -20,15 +25,20 @@ mod vision;
 use std::path::Path;
 use std::sync::OnceLock;
 
+pub use longtrainer_inference::WeightType;
 use longtrainer_inference::{DeviceChoice, Precision, SelectedDevice, select_device};
 use longtrainer_kernels::Team;
 
 use crate::error::{Error, Result};
 
 pub use embeddings::EmbeddingBench;
+pub use environment::Environment;
 pub use error::BenchError;
 pub use measurement::{Arithmetic, Measurement};
 pub use peaks::Peaks;
+pub use search::{SearchBench, SearchSize};
+pub use shape::{SHAPE_NAMES, Shape};
+pub use shape_bench::{ShapeBench, ShapeTest};
 pub use test_name::{EmbeddingTest, TextTest};
 pub use text::TextBench;
 pub use text_file::read_texts;
@@ -66,7 +76,8 @@ pub struct Bench {
     device: SelectedDevice,
     pool: rayon::ThreadPool,
     team: Team,
-    peaks: OnceLock<Peaks>,
+    environment: Environment,
+    peaks: OnceLock<Option<Peaks>>,
 }
 
 impl Bench {
@@ -79,20 +90,40 @@ impl Bench {
     pub fn new(options: BenchOptions) -> Result<Self> {
         check("threads", options.threads, MOST_THREADS, "1 to 1024")?;
         check("repeat", options.repeats, usize::MAX, "1 or more")?;
+        let device = select_device(options.device)?;
         Ok(Self {
-            device: select_device(options.device)?,
             pool: thread_pool(options.threads)?,
             team: Team::new(options.threads).map_err(threads_refused(options.threads))?,
+            environment: Environment::of(&device),
+            device,
             peaks: OnceLock::new(),
             options,
         })
     }
 
-    /// What the processor can do at best, measured when it is first asked for; `None` where the models
-    /// run on another device, of which it says nothing.
+    /// What the device can do at best, measured when it is first asked for; `None` where it cannot be measured.
     pub fn peaks(&self) -> Option<&Peaks> {
-        let is_processor = self.device() == "cpu";
-        is_processor.then(|| self.peaks.get_or_init(|| Peaks::measure(&self.team)))
+        self.peaks.get_or_init(|| self.measure_peaks()).as_ref()
+    }
+
+    fn measure_peaks(&self) -> Option<Peaks> {
+        if self.device() == "cpu" {
+            return Some(Peaks::of_processor(&self.team));
+        }
+        let peaks = Peaks::of_card(&self.device);
+        peaks
+            .inspect_err(|error| tracing::warn!(%error, "what the device can do was not measured"))
+            .ok()
+    }
+
+    /// What the figures were measured with.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Why the models run where they do.
+    pub fn why_this_device(&self) -> &str {
+        self.device.why()
     }
 
     /// Where the models run: `cpu`, `cuda:0`, `metal`.
@@ -145,6 +176,25 @@ impl Bench {
         precision: Precision,
     ) -> Result<VisionBench<'_>> {
         VisionBench::load(self, name, files, precision)
+    }
+
+    /// Makes up a model of a shape, ready for its tests.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidSetting`] or an error of the models if weights of this type do not fit the shape, and those of
+    /// the models and of the disk, on which small ones are put for the time of their loading.
+    pub fn shape(&self, shape: &Shape, weights: WeightType) -> Result<ShapeBench<'_>> {
+        ShapeBench::load(self, shape, weights)
+    }
+
+    /// Makes vectors up, ready to be searched.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidSetting`] for sizes out of range, and an error of the index when there is no memory.
+    pub fn search(&self, size: SearchSize) -> Result<SearchBench<'_>> {
+        SearchBench::fill(self, size)
     }
 
     /// Runs work so that no library under it uses more threads than were asked for: tokenizers and

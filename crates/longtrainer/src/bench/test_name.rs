@@ -6,9 +6,11 @@ use std::str::FromStr;
 
 use super::error::BenchError;
 
-const TEXT_NAMES: &str = "ppN (read N tokens), tgN (make N tokens) or tgN@D (after D tokens)";
+const TEXT_NAMES: &str = "ppN (read N tokens), tgN (make N tokens), tgN@D (after D tokens) or BxtgN and BxtgN@D \
+                          (in B contexts at once, 1024 at most)";
 const EMBEDDING_NAMES: &str = "BxL (B rows of L tokens), with at most 65536 rows";
-/// More rows would measure nothing else, and fill the memory.
+/// More would measure nothing else, and fill the memory.
+const MOST_CONTEXTS: usize = 1024;
 const MOST_ROWS: usize = 65_536;
 
 /// A test of a text model.
@@ -23,9 +25,19 @@ pub enum TextTest {
     Generation {
         /// How many.
         tokens: usize,
-        /// Tokens in the context before; reading them is not timed. With none there is one, because
+        /// Contexts that are read or written.
+    pub(super) fn rows(self) -> usize {
+        match self {
+            Self::Prompt { .. } => 1,
+            Self::Generation { rows, .. } => rows,
+        }
+    }
+
+    /// Tokens in the context before; reading them is not timed. With none there is one, because
         /// a model makes a token from a token.
         depth: usize,
+        /// Contexts in which tokens are made side by side.
+        rows: usize,
     },
 }
 
@@ -37,17 +49,27 @@ impl TextTest {
         Self::Generation {
             tokens: 128,
             depth: 0,
+            rows: 1,
         },
         Self::Generation {
             tokens: 128,
             depth: 2048,
+            rows: 1,
         },
     ];
 
-    /// Tokens that are timed.
+    /// Tokens that are timed, in each context.
     pub(super) fn timed(self) -> usize {
         match self {
             Self::Prompt { tokens } | Self::Generation { tokens, .. } => tokens,
+        }
+    }
+
+    /// Contexts that are read or written.
+    pub(super) fn rows(self) -> usize {
+        match self {
+            Self::Prompt { .. } => 1,
+            Self::Generation { rows, .. } => rows,
         }
     }
 
@@ -64,29 +86,47 @@ impl FromStr for TextTest {
     type Err = BenchError;
 
     fn from_str(name: &str) -> Result<Self, BenchError> {
-        let test = match (name.strip_prefix("pp"), name.strip_prefix("tg")) {
-            (Some(tokens), _) => count(tokens).map(|tokens| Self::Prompt { tokens }),
-            (_, Some(rest)) => generation(rest),
-            _ => None,
+        let test = match name.strip_prefix("pp") {
+            Some(tokens) => count(tokens).map(|tokens| Self::Prompt { tokens }),
+            None => generation(name),
         };
         test.ok_or_else(|| unknown(name, TEXT_NAMES))
     }
 }
 
-fn generation(rest: &str) -> Option<TextTest> {
+fn generation(name: &str) -> Option<TextTest> {
+    let (rows, rest) = match name.split_once('x') {
+        Some((rows, rest)) => (count(rows).filter(|rows| *rows <= MOST_CONTEXTS)?, rest),
+        None => (1, name),
+    };
+    // One context is not counted, so that one test has one name.
+    if rows == 1 && name.contains('x') {
+        return None;
+    }
+    let rest = rest.strip_prefix("tg")?;
     let (tokens, depth) = match rest.split_once('@') {
         Some((tokens, depth)) => (count(tokens)?, count(depth)?),
         None => (count(rest)?, 0),
     };
-    Some(TextTest::Generation { tokens, depth })
+    Some(TextTest::Generation {
+        tokens,
+        depth,
+        rows,
+    })
 }
 
 impl fmt::Display for TextTest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Prompt { tokens } => write!(formatter, "pp{tokens}"),
-            Self::Generation { tokens, depth: 0 } => write!(formatter, "tg{tokens}"),
-            Self::Generation { tokens, depth } => write!(formatter, "tg{tokens}@{depth}"),
+        let (tokens, depth) = match self {
+            Self::Prompt { tokens } => return write!(formatter, "pp{tokens}"),
+            Self::Generation { tokens, depth, .. } => (tokens, *depth),
+        };
+        if self.rows() > 1 {
+            write!(formatter, "{}x", self.rows())?;
+        }
+        match depth {
+            0 => write!(formatter, "tg{tokens}"),
+            depth => write!(formatter, "tg{tokens}@{depth}"),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::error::Result;
 
 use super::error::BenchError;
 use super::measurement::{Arithmetic, Measurement, Subject};
+use super::memory_watch::MemoryWatch;
 use super::sample::{LEAST, rate};
 use super::{Bench, TextTest, file_size};
 
@@ -36,12 +37,17 @@ impl<'bench> TextBench<'bench> {
             ..TextModelOptions::default()
         };
         let model = bench.bounded(|| BareTextModel::load(name, file, &options))?;
-        Ok(Self {
+        Ok(Self::of(bench, name, model, size))
+    }
+
+    /// A model that was loaded; `size` is that of its weights' file.
+    pub(super) fn of(bench: &'bench Bench, name: &str, model: BareTextModel, size: u64) -> Self {
+        Self {
             bench,
             name: name.to_owned(),
             model,
             size,
-        })
+        }
     }
 
     /// Whether the model's context holds the test.
@@ -70,23 +76,28 @@ impl<'bench> TextBench<'bench> {
     /// [`BenchError::TooLong`] if the context does not hold it, and those of the model.
     pub fn measure(&mut self, test: TextTest) -> Result<Measurement> {
         self.check(test)?;
-        let tokens = random_tokens(test.untimed() + test.timed(), self.model.vocabulary());
+        let count = test.untimed() + test.timed() * test.rows();
+        let tokens = random_tokens(count, self.model.vocabulary());
         let (bench, model) = (self.bench, &mut self.model);
+        let watch = MemoryWatch::start(&bench.device);
         let spread = bench.bounded(|| {
             let run = || run(model, test, &tokens);
-            rate(test.timed(), bench.options.repeats, LEAST, run)
-        })?;
+            rate(test.timed() * test.rows(), bench.options.repeats, LEAST, run)
+        });
+        let (spread, memory) = (spread?, watch.stop());
         let subject = Subject {
             test: test.to_string(),
             unit: "tokens/s",
             model: &self.name,
             model_size_bytes: self.size,
-            arithmetic: match self.model.multiplies_integers() {
-                true => Arithmetic::Int8,
-                false => Arithmetic::F32,
+            arithmetic: match (self.model.multiplies_integers(), self.model.multiplies_bf16()) {
+                (true, _) => Arithmetic::Int8,
+                (_, true) => Arithmetic::Bf16,
+                _ => Arithmetic::F32,
             },
         };
-        Ok(self.with_reached(Measurement::new(bench, subject, spread), test))
+        let measurement = Measurement::new(bench, subject, spread).with_memory(memory);
+        Ok(self.with_reached(measurement, test))
     }
 
     /// Making a token waits for memory, reading many for arithmetic: adds what counts.
@@ -100,7 +111,9 @@ impl<'bench> TextBench<'bench> {
                 // On average, half of the tokens made stand in the context, too.
                 let cached = test.untimed() as f64 + (tokens as f64 - 1.0) / 2.0;
                 let cache = cached * self.model.cache_bytes_a_token() as f64;
-                measurement.with_bandwidth(self.bench, self.model.weight_bytes() as f64 + cache)
+                // A step reads the weights once, whatever the number of contexts.
+                let weights = self.model.weight_bytes() as f64 / test.rows() as f64;
+                measurement.with_bandwidth(self.bench, weights + cache)
             }
         }
     }
@@ -108,7 +121,7 @@ impl<'bench> TextBench<'bench> {
 
 /// One run; how long its timed part took.
 fn run(model: &mut BareTextModel, test: TextTest, tokens: &[u32]) -> Result<Duration> {
-    model.clear();
+    model.clear_to(test.rows());
     let (before, timed) = tokens.split_at(test.untimed());
     for chunk in before.chunks(CHUNK) {
         model.skip(chunk)?;
@@ -117,8 +130,8 @@ fn run(model: &mut BareTextModel, test: TextTest, tokens: &[u32]) -> Result<Dura
     match test {
         TextTest::Prompt { .. } => read_prompt(model, timed)?,
         TextTest::Generation { .. } => {
-            for token in timed.chunks(1) {
-                model.read(token)?;
+            for tokens in timed.chunks(test.rows()) {
+                model.read_together(tokens)?;
             }
         }
     }

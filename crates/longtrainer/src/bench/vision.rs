@@ -174,7 +174,7 @@ fn load(
 }
 
 /// Values from -1 to 1. How fast a tower is does not depend on them.
-fn random_frame(values: usize) -> Vec<f32> {
+pub(super) fn random_frame(values: usize) -> Vec<f32> {
     let mut random = Random(1);
     (0..values)
         .map(|_| f32::from(random.byte()) / 127.5 - 1.0)

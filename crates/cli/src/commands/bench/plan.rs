@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use longtrainer::Precision;
 use longtrainer::VisionParts;
 use longtrainer::bench::{
-    Bench, BenchError, EmbeddingTest, Measurement, TextTest, VisionFiles, read_texts,
+    Bench, BenchError, EmbeddingTest, Measurement, SearchSize, Shape, ShapeTest, TextTest,
+    VisionFiles, WeightType, read_texts,
 };
 use longtrainer::models::{LocalModel, Role};
 
@@ -13,7 +14,7 @@ use crate::notes::Notes;
 use crate::session::Session;
 
 use super::model::Chosen;
-use super::{EmbeddingFlags, TextFlags, VisionFlags};
+use super::{EmbeddingFlags, SearchFlags, ShapeFlags, TextFlags, VisionFlags};
 
 /// A text model that is here, and its tests.
 pub(super) struct TextPlan {
@@ -151,6 +152,56 @@ impl VisionPlan {
         notes.detail("measuring the first token");
         Ok(vec![frames, model.measure_first_token()?])
     }
+}
+
+/// Made-up models, and their tests.
+pub(super) struct ShapePlan {
+    shapes: Vec<Shape>,
+    weights: WeightType,
+    tests: Vec<ShapeTest>,
+}
+
+impl ShapePlan {
+    pub(super) fn new(flags: ShapeFlags) -> Self {
+        Self {
+            shapes: flags.shape,
+            weights: flags.weights.unwrap_or_default(),
+            tests: flags.tests,
+        }
+    }
+
+    pub(super) fn measure(self, bench: &Bench, notes: Notes) -> anyhow::Result<Vec<Measurement>> {
+        let mut measurements = Vec::new();
+        for shape in &self.shapes {
+            notes.detail(format_args!("making {shape} up"));
+            let mut model = bench.shape(shape, self.weights)?;
+            let usual = model.usual();
+            let tests = chosen_tests(self.tests.clone(), &usual, notes, |test| model.check(*test))?;
+            for test in tests {
+                notes.detail(format_args!("measuring {test}"));
+                measurements.push(model.measure(test)?);
+            }
+        }
+        Ok(measurements)
+    }
+}
+
+/// Search among made-up vectors.
+pub(super) fn measure_search(
+    flags: &SearchFlags,
+    bench: &Bench,
+    notes: Notes,
+) -> anyhow::Result<Measurement> {
+    let usual = SearchSize::default();
+    let size = SearchSize {
+        vectors: flags.vectors.unwrap_or(usual.vectors),
+        dimension: flags.dimension.unwrap_or(usual.dimension),
+        queries: flags.queries.unwrap_or(usual.queries),
+    };
+    notes.detail(format_args!("making {} vectors up", size.vectors));
+    let search = bench.search(size)?;
+    notes.detail("measuring search");
+    Ok(search.measure()?)
 }
 
 /// The tests asked for, which must all fit the model, or those of the usual ones that do.

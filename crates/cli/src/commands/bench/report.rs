@@ -35,12 +35,8 @@ fn csv(output: &mut Output, measurements: &[Measurement]) -> anyhow::Result<()> 
 }
 
 fn table(output: &mut Output, bench: &Bench, measurements: &[Measurement]) -> anyhow::Result<()> {
-    output.line(&format!(
-        "{}, {} threads, {}",
-        bench.device(),
-        bench.threads(),
-        bench.isa()
-    ))?;
+    output.line(&heading(bench))?;
+    output.line(&format!("chosen because {}", bench.why_this_device()))?;
     if let Some(peaks) = bench.peaks() {
         output.line(&peaks_line(peaks))?;
     }
@@ -48,7 +44,7 @@ fn table(output: &mut Output, bench: &Bench, measurements: &[Measurement]) -> an
         let size = of_a_model[0].model_size_bytes as f64 / 1e6;
         output.line(&format!("\n{} ({size:.1} MB)", of_a_model[0].model))?;
         let rows: Vec<_> = of_a_model.iter().map(row).collect();
-        output.table(["TEST", "MEDIAN", "", "SPREAD", "REACHED"], &rows)?;
+        output.table(["TEST", "MEDIAN", "", "SPREAD", "MEMORY", "REACHED"], &rows)?;
     }
     if measurements.iter().any(|m| m.achieved_gop_per_s.is_some()) {
         output
@@ -57,27 +53,57 @@ fn table(output: &mut Output, bench: &Bench, measurements: &[Measurement]) -> an
     Ok(())
 }
 
-fn peaks_line(peaks: &Peaks) -> String {
-    format!(
-        "peaks measured: {} GB/s read, {} Gop/s in f32, {} Gop/s in int8",
-        number(peaks.gb_per_s),
-        number(peaks.f32_gop_per_s),
-        number(peaks.int8_gop_per_s)
-    )
+/// Device, driver, clocks, version and commit on one line.
+pub(super) fn heading(bench: &Bench) -> String {
+    let environment = bench.environment();
+    let mut parts = vec![bench.device().to_owned()];
+    parts.extend(environment.device_name.clone());
+    match bench.device() {
+        "cpu" => parts.push(format!("{} threads, {}", bench.threads(), bench.isa())),
+        _ => {
+            let driver = environment.driver.as_ref();
+            parts.extend(driver.map(|driver| format!("driver {driver}")));
+            parts.extend(environment.clocks.clone());
+        }
+    }
+    parts.push(format!("longtrainer {}", environment.version));
+    parts.extend(environment.commit.map(|commit| format!("commit {commit}")));
+    parts.join(", ")
 }
 
-fn row(measurement: &Measurement) -> [String; 5] {
+fn peaks_line(peaks: &Peaks) -> String {
+    let mut parts = vec![
+        format!("{} GB/s", number(peaks.gb_per_s)),
+        format!("{} Gop/s in f32", number(peaks.f32_gop_per_s)),
+    ];
+    let others = [("bf16", peaks.bf16_gop_per_s), ("int8", peaks.int8_gop_per_s)];
+    for (kind, rate) in others {
+        parts.extend(rate.map(|rate| format!("{} Gop/s in {kind}", number(rate))));
+    }
+    format!("peaks measured: {}", parts.join(", "))
+}
+
+fn row(measurement: &Measurement) -> [String; 6] {
     [
         measurement.test.clone(),
         number(measurement.value),
         measurement.unit.to_owned(),
         format!("{}-{}", number(measurement.min), number(measurement.max)),
+        memory(measurement),
         reached(measurement),
     ]
 }
 
+/// The most memory that was taken.
+fn memory(measurement: &Measurement) -> String {
+    let peak = measurement.peak_memory_bytes;
+    peak.map_or_else(String::new, |bytes| {
+        format!("{} MB", number(bytes as f64 / 1e6))
+    })
+}
+
 /// How much of the machine was used, as far as that was measured.
-fn reached(measurement: &Measurement) -> String {
+pub(super) fn reached(measurement: &Measurement) -> String {
     let mut parts = Vec::new();
     if let Some(rate) = measurement.achieved_gb_per_s {
         let share = percent(measurement.bandwidth_share);
@@ -97,7 +123,7 @@ fn percent(share: Option<f64>) -> String {
 }
 
 /// A number with three or four digits that mean something.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 10.0 => format!("{value:.1}"),

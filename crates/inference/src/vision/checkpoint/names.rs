@@ -39,6 +39,28 @@ pub(in super::super) fn all(config: &VisionConfig) -> Vec<String> {
         .collect()
 }
 
+/// The dimensions of a tensor.
+pub(in super::super) fn dims(config: &VisionConfig, name: &str) -> Vec<usize> {
+    let (hidden, inner) = (config.hidden, config.inner);
+    if name == CONNECTOR {
+        return vec![config.text_width, config.shuffled()];
+    }
+    if name == POSITIONS {
+        return vec![config.patches(), hidden];
+    }
+    let matrix = name.ends_with("weight") && !name.contains("norm");
+    if name.starts_with(PATCH) && matrix {
+        return vec![hidden, 3, config.patch_size, config.patch_size];
+    }
+    match (name.contains("fc1"), name.contains("fc2"), matrix) {
+        (true, _, true) => vec![inner, hidden],
+        (true, _, false) => vec![inner],
+        (_, true, true) => vec![hidden, inner],
+        (_, _, true) => vec![hidden, hidden],
+        _ => vec![hidden],
+    }
+}
+
 /// The name in a folder of the hub.
 pub(in super::super) fn hub(name: &str) -> String {
     match name.starts_with("connector.") {

@@ -61,7 +61,7 @@ fn values(name: &str, dims: &[usize]) -> Vec<f32> {
 impl MadeUp {
     pub(super) fn new(config: VisionConfig) -> Self {
         let tensors = names::all(&config).into_iter().map(|name| {
-            let dims = dims(&config, &name);
+            let dims = names::dims(&config, &name);
             let name = names::hub(&name);
             let values = values(&name, &dims);
             (name, dims, values)
@@ -236,27 +236,6 @@ impl MadeUp {
 }
 
 /// The shape that the configuration calls for.
-fn dims(config: &VisionConfig, name: &str) -> Vec<usize> {
-    let (hidden, inner) = (config.hidden, config.inner);
-    if name == names::CONNECTOR {
-        return vec![config.text_width, config.shuffled()];
-    }
-    if name == names::POSITIONS {
-        return vec![config.patches(), hidden];
-    }
-    let matrix = name.ends_with("weight") && !name.contains("norm");
-    if name.starts_with(names::PATCH) && matrix {
-        return vec![hidden, 3, config.patch_size, config.patch_size];
-    }
-    match (name.contains("fc1"), name.contains("fc2"), matrix) {
-        (true, _, true) => vec![inner, hidden],
-        (true, _, false) => vec![inner],
-        (_, true, true) => vec![hidden, inner],
-        (_, _, true) => vec![hidden, hidden],
-        _ => vec![hidden],
-    }
-}
-
 fn write_json(path: &Path, value: &serde_json::Value) {
     std::fs::write(path, value.to_string()).unwrap();
 }

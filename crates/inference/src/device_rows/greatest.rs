@@ -1,0 +1,105 @@
+//! The greatest scores of each query, found on the device.
+//!
+//! Sorting a million scores would take longer than computing them. So they are cut into groups, of which only the
+//! maxima go on, until few are left to sort; then the best groups are opened again, level by level. This loses
+//! nothing: each of the `k` greatest scores lies in one of the `k` groups with the greatest maxima. What is left at
+//! the end, some tens of scores for each one wanted, is brought back and ordered exactly.
+
+use std::cmp::Ordering;
+
+use candle_core::{D, Result, Tensor};
+
+/// Scores of a group.
+pub(super) const GROUP: usize = 64;
+/// Maxima that are sorted as they are.
+const FEW: usize = 2048;
+/// The most rows that can be asked for: a device sorts some thousands of numbers at a time, a group for each.
+pub const MOST_GREATEST: usize = 100;
+
+/// The `k` greatest of the first `len` scores of each query: (queries, columns), with whole groups of columns.
+pub(super) fn greatest(scores: Tensor, len: usize, k: usize) -> Result<Vec<Vec<(usize, f32)>>> {
+    // Of the last group some scores may be of no row; it takes the place of one group at most.
+    let wanted = k + 1;
+    let mut levels = vec![scores];
+    while let Some(last) = levels.last()
+        && last.dim(D::Minus1)? > FEW.max(GROUP * wanted)
+    {
+        let maxima = maxima(last)?;
+        levels.push(maxima);
+    }
+    let Some(top) = levels.pop() else {
+        return Ok(Vec::new());
+    };
+    let mut columns = numbers(&top)?;
+    let mut values = top;
+    while let Some(below) = levels.pop() {
+        let best = best(&values, &columns, wanted)?;
+        columns = opened(&best)?;
+        values = below.gather(&columns, 1)?;
+    }
+    Ok(choose(&columns.to_vec2()?, &values.to_vec2()?, len, k))
+}
+
+/// The greatest of each group: (queries, groups), filled up to whole groups of groups.
+fn maxima(scores: &Tensor) -> Result<Tensor> {
+    let (queries, columns) = scores.dims2()?;
+    let groups = columns / GROUP;
+    let maxima = scores.reshape((queries, groups, GROUP))?.max(D::Minus1)?;
+    match groups.next_multiple_of(GROUP) - groups {
+        0 => Ok(maxima),
+        missing => {
+            let least = Tensor::full(f32::NEG_INFINITY, (queries, missing), scores.device())?;
+            Tensor::cat(&[&maxima, &least], 1)
+        }
+    }
+}
+
+/// 0, 1, 2 and so on for each query.
+fn numbers(scores: &Tensor) -> Result<Tensor> {
+    let (queries, columns) = scores.dims2()?;
+    let numbers = Tensor::arange(0, columns as u32, scores.device())?;
+    numbers.unsqueeze(0)?.broadcast_as((queries, columns))?.contiguous()
+}
+
+/// Which columns have the `wanted` greatest values: (queries, wanted).
+fn best(values: &Tensor, columns: &Tensor, wanted: usize) -> Result<Tensor> {
+    let wanted = wanted.min(values.dim(1)?);
+    let order = values.contiguous()?.arg_sort_last_dim(false)?;
+    columns.gather(&order.narrow(1, 0, wanted)?.contiguous()?, 1)
+}
+
+/// The columns of groups, one level below: (queries, groups * GROUP).
+fn opened(groups: &Tensor) -> Result<Tensor> {
+    let (queries, count) = groups.dims2()?;
+    let within = Tensor::arange(0, GROUP as u32, groups.device())?;
+    let first = (groups * GROUP as f64)?.unsqueeze(2)?;
+    let columns = first.broadcast_add(&within.reshape((1, 1, GROUP))?)?;
+    columns.reshape((queries, count * GROUP))
+}
+
+/// Of each query's scores the `k` greatest that are of rows, in order.
+fn choose(
+    columns: &[Vec<u32>],
+    values: &[Vec<f32>],
+    len: usize,
+    k: usize,
+) -> Vec<Vec<(usize, f32)>> {
+    let queries = columns.iter().zip(values).map(|(columns, values)| {
+        let numbered = columns.iter().map(|column| *column as usize);
+        let scores = numbered.zip(values.iter().copied());
+        let mut scores: Vec<(usize, f32)> = scores.filter(|(column, _)| *column < len).collect();
+        let k = k.min(scores.len());
+        if k < scores.len() {
+            scores.select_nth_unstable_by(k, order);
+        }
+        scores.truncate(k);
+        scores.sort_unstable_by(order);
+        scores
+    });
+    queries.collect()
+}
+
+/// Greater scores first, of equal ones the lower column.
+fn order(left: &(usize, f32), right: &(usize, f32)) -> Ordering {
+    right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
+}
