@@ -1,7 +1,7 @@
 //! Models on a device against the same models on the processor in f32: the one suite to run on a machine with a card,
 //!
 //! ```sh
-//! LONGTRAINER_TEST_DEVICE=cuda cargo test -p longtrainer-inference --features cuda --lib device
+//! LONGTRAINER_TEST_DEVICE=cuda scripts/build-cuda --test
 //! ```
 //!
 //! Without the variable it runs over Candle on the processor, in f16 where a card would take 16 bits, so that the same

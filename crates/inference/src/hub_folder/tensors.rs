@@ -127,7 +127,7 @@ fn check(
         let problem = format!("its shape is {:?}, but {field} is {size}", embedding.dims);
         let shard = match &embedding.data {
             TensorData::Mapped { file, .. } => shards.get(*file).unwrap_or(shard),
-            TensorData::Made(_) => shard,
+            TensorData::Made(_) | TensorData::Pooled(_) => shard,
         };
         return Err(bad(shard, &embedding.name, &problem));
     }

@@ -27,7 +27,7 @@ impl Environment {
             driver: card.as_ref().map(|card| card.driver.clone()),
             clocks: card.map(|card| card.clocks),
             version: env!("CARGO_PKG_VERSION"),
-            commit: option_env!("LONGTRAINER_COMMIT"),
+            commit: option_env!("LONGTRAINER_COMMIT").filter(|commit| !commit.is_empty()),
         }
     }
 }

@@ -117,7 +117,8 @@ impl<'bench> ShapeBench<'bench> {
             threads: Some(self.bench.threads()),
             ..TextModelOptions::default()
         };
-        let load = || BareTextModel::made_up(&self.name, shape, weights, &options);
+        let name = &self.name;
+        let load = || BareTextModel::made_up(name, shape, weights, &options);
         let model = self.bench.bounded(load)?;
         let size = model.weight_bytes() as u64;
         let name = format!("{} ({weights})", self.name);
@@ -206,7 +207,7 @@ impl<'bench> ShapeBench<'bench> {
     }
 
     fn measure_frames(&self, vision: &Tower) -> Result<Measurement> {
-        let bench = self.bench;
+        let (bench, name) = (self.bench, &self.name);
         let frame = random_frame(vision.tower.config().frame_values());
         let watch = MemoryWatch::start(&bench.device);
         let spread = bench.bounded(|| {
@@ -214,7 +215,7 @@ impl<'bench> ShapeBench<'bench> {
                 let started = Instant::now();
                 let seen = vision.tower.encode(&frame);
                 seen.map_err(|source| longtrainer_inference::Error::Compute {
-                    model: self.name.clone(),
+                    model: name.clone(),
                     source,
                 })?;
                 Ok(started.elapsed())

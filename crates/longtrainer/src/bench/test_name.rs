@@ -25,15 +25,7 @@ pub enum TextTest {
     Generation {
         /// How many.
         tokens: usize,
-        /// Contexts that are read or written.
-    pub(super) fn rows(self) -> usize {
-        match self {
-            Self::Prompt { .. } => 1,
-            Self::Generation { rows, .. } => rows,
-        }
-    }
-
-    /// Tokens in the context before; reading them is not timed. With none there is one, because
+        /// Tokens in the context before; reading them is not timed. With none there is one, because
         /// a model makes a token from a token.
         depth: usize,
         /// Contexts in which tokens are made side by side.

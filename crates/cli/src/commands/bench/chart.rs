@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use longtrainer::bench::{Bench, Measurement};
-use plotters::backend::SVGBackend;
 use plotters::coord::Shift;
-use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{Rectangle, Text};
+use plotters::prelude::SVGBackend;
 use plotters::style::{Color, RGBColor, ShapeStyle, TextStyle};
+
+use crate::error::CliError;
 
 use super::report::{heading, number, reached};
 
-type Area<'file> = DrawingArea<SVGBackend<'file>, Shift>;
-type Failure<'file> = plotters::drawing::DrawingAreaErrorKind<
-    <SVGBackend<'file> as plotters::backend::DrawingBackend>::ErrorType,
->;
+type Area<'svg> = DrawingArea<SVGBackend<'svg>, Shift>;
+type Failure = DrawingAreaErrorKind<std::io::Error>;
 
 const WIDTH: u32 = 960;
 const TOP: i32 = 76;
@@ -38,9 +38,7 @@ pub(super) fn write(
     let mut svg = String::new();
     draw(&mut svg, &heading(bench), measurements)
         .map_err(|error| anyhow::anyhow!("the chart could not be drawn: {error}"))?;
-    std::fs::write(path, svg)
-        .map_err(crate::error::CliError::io("write the chart", path))
-        .map_err(Into::into)
+    Ok(std::fs::write(path, svg).map_err(CliError::io("write the chart", path))?)
 }
 
 fn draw(svg: &mut String, heading: &str, measurements: &[Measurement]) -> Result<(), String> {
@@ -50,11 +48,11 @@ fn draw(svg: &mut String, heading: &str, measurements: &[Measurement]) -> Result
     drawn.map_err(|error| error.to_string())
 }
 
-fn draw_all<'file>(
-    area: &Area<'file>,
+fn draw_all(
+    area: &Area<'_>,
     heading: &str,
     measurements: &[Measurement],
-) -> Result<(), Failure<'file>> {
+) -> Result<(), Failure> {
     area.fill(&RGBColor(0xff, 0xff, 0xff))?;
     text(area, "Longtrainer: what this device does", (24, 20), 20.0, INK)?;
     text(area, heading, (24, 46), 13.0, PALE)?;
@@ -67,11 +65,11 @@ fn draw_all<'file>(
     text(area, note, (24, foot), 11.0, PALE)
 }
 
-fn draw_row<'file>(
-    area: &Area<'file>,
+fn draw_row(
+    area: &Area<'_>,
     top: i32,
     measurement: &Measurement,
-) -> Result<(), Failure<'file>> {
+) -> Result<(), Failure> {
     let (start, length) = BARS;
     text(area, &measurement.model, (24, top), 12.0, PALE)?;
     text(area, &measurement.test, (24, top + 13), 13.0, INK)?;
@@ -92,24 +90,24 @@ fn share(measurement: &Measurement) -> Option<f64> {
     measurement.bandwidth_share.or(measurement.arithmetic_share)
 }
 
-fn bar<'file>(
-    area: &Area<'file>,
+fn bar(
+    area: &Area<'_>,
     (left, top): (i32, i32),
     length: i32,
     colour: RGBColor,
-) -> Result<(), Failure<'file>> {
+) -> Result<(), Failure> {
     let corners = [(left, top), (left + length, top + BAR_HEIGHT)];
     let style: ShapeStyle = colour.filled();
     area.draw(&Rectangle::new(corners, style))
 }
 
-fn text<'file>(
-    area: &Area<'file>,
+fn text(
+    area: &Area<'_>,
     words: &str,
     place: (i32, i32),
     size: f64,
     colour: RGBColor,
-) -> Result<(), Failure<'file>> {
+) -> Result<(), Failure> {
     let style = TextStyle::from(("sans-serif", size)).color(&colour);
     area.draw(&Text::new(words.to_owned(), place, style))
 }
