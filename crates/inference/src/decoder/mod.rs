@@ -158,6 +158,9 @@ impl Decoder {
     /// attention is each part's own.
     pub(crate) fn step(&self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<f32>, ComputeError> {
         parts.iter().try_for_each(Part::check)?;
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
         let logits = self.read_parts(parts);
         logits.map_err(|error| explained(error, &self.device))
     }
