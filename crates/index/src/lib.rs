@@ -18,8 +18,6 @@ mod top_k;
 mod vector_index;
 
 pub use error::{Error, Result};
-pub use kinds::{
-    AutoIndex, FlatIndex, IvfIndex, Mirror, MirrorError, MirroredIndex, Scan, Tuning,
-};
+pub use kinds::{AutoIndex, FlatIndex, IvfIndex, Mirror, MirrorError, MirroredIndex, Scan, Tuning};
 pub use options::{Codes, IvfOptions, Search};
 pub use vector_index::{Hit, Memory, Metric, VectorIndex};

@@ -239,10 +239,16 @@ impl<M: LanguageModel> Context for ModelContext<M> {
     fn together(&mut self, tokens: &[u32]) -> Result<Vec<f32>, ComputeError> {
         if tokens.len() != self.caches.len() {
             let contexts = self.caches.len();
-            return Err(format!("{} tokens are not one for each of {contexts} contexts", tokens.len()).into());
+            return Err(format!(
+                "{} tokens are not one for each of {contexts} contexts",
+                tokens.len()
+            )
+            .into());
         }
         let parts = tokens.chunks(1).zip(&mut self.caches);
-        let mut parts: Vec<_> = parts.map(|(token, cache)| Part::new(token, cache, 1)).collect();
+        let mut parts: Vec<_> = parts
+            .map(|(token, cache)| Part::new(token, cache, 1))
+            .collect();
         self.model.step(&mut parts)
     }
 

@@ -36,12 +36,12 @@ mod vision;
 mod vision_model;
 
 #[cfg(test)]
+#[path = "../tests/support/hub.rs"]
+mod hub;
+#[cfg(test)]
 mod on_device_tests;
 #[cfg(test)]
 mod test_device;
-#[cfg(test)]
-#[path = "../tests/support/hub.rs"]
-mod hub;
 #[cfg(test)]
 #[allow(dead_code, reason = "each of the tests uses its part")]
 #[path = "../tests/support/models.rs"]
@@ -53,8 +53,8 @@ mod tiny;
 pub use adapter::Adapter;
 pub use bare::BareTextModel;
 pub use device::{
-    DeviceChoice, DeviceDetails, DeviceMemory, DeviceProblem, DeviceRates, SelectedDevice, built_devices,
-    select_device,
+    DeviceChoice, DeviceDetails, DeviceMemory, DeviceProblem, DeviceRates, SelectedDevice,
+    built_devices, select_device,
 };
 pub use device_rows::{DeviceRows, MOST_GREATEST};
 pub use embedder::{BertEmbedder, EmbedderOptions, Precision};

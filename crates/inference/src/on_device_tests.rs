@@ -30,7 +30,9 @@ const BF16: f32 = 5e-2;
 /// Cards round what a quantised matrix is multiplied with to bytes.
 const QUANTISED: f32 = 5e-2;
 
-const ARCHITECTURES: [&str; 7] = ["llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi3"];
+const ARCHITECTURES: [&str; 7] = [
+    "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "phi3",
+];
 const TOKENS: [u32; 9] = [258, 72, 101, 3, 256, 257, 200, 72, 259];
 
 fn on_processor() -> bool {
@@ -71,11 +73,18 @@ fn logits(decoder: &Decoder) -> Vec<f32> {
 #[track_caller]
 fn assert_close(found: &[f32], expected: &[f32], share: f32, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    let largest = expected
+        .iter()
+        .fold(0f32, |largest, value| largest.max(value.abs()));
     let pairs = found.iter().zip(expected);
-    let distance = pairs.map(|(one, other)| (one - other).abs()).fold(0f32, f32::max);
+    let distance = pairs
+        .map(|(one, other)| (one - other).abs())
+        .fold(0f32, f32::max);
     let share_found = distance / largest;
-    assert!(share_found <= share, "{what}: off by {share_found} of the largest, not {share}");
+    assert!(
+        share_found <= share,
+        "{what}: off by {share_found} of the largest, not {share}"
+    );
 }
 
 #[test]
@@ -94,7 +103,12 @@ fn decoders_of_every_architecture_and_type_agree_with_the_processor() {
             let file = open(&TinyModel::new(architecture), dtype);
             let expected = Decoder::from_gguf(&file, &Device::Cpu).unwrap();
             let what = format!("{architecture} in {dtype:?}");
-            assert_close(&logits(&on_device(&file, dtype)), &logits(&expected), share, &what);
+            assert_close(
+                &logits(&on_device(&file, dtype)),
+                &logits(&expected),
+                share,
+                &what,
+            );
         }
     }
 }
@@ -139,7 +153,11 @@ fn larger_decoders_agree_with_the_processor() {
 
 #[test]
 fn blocks_of_other_requests_are_taken_over_in_any_type() {
-    for (dtype, share) in [(GgmlDType::F32, F32), (GgmlDType::F16, F16), (GgmlDType::Q8_0, QUANTISED)] {
+    for (dtype, share) in [
+        (GgmlDType::F32, F32),
+        (GgmlDType::F16, F16),
+        (GgmlDType::Q8_0, QUANTISED),
+    ] {
         let decoder = on_device(&open(&TinyModel::new("llama"), dtype), dtype);
         let tokens: Vec<u32> = (0..290).map(|at| at * 7 % 251).collect();
         let mut origin = decoder.new_cache(usize::MAX);
@@ -198,7 +216,9 @@ fn encoders_agree_with_the_processor() {
         positions: 200,
     };
     shape.write(folder.path()).unwrap();
-    let texts: Vec<Vec<u32>> = [3, 50, 200, 17].map(|length| (5..5 + length).collect()).to_vec();
+    let texts: Vec<Vec<u32>> = [3, 50, 200, 17]
+        .map(|length| (5..5 + length).collect())
+        .to_vec();
     let embed = |device| {
         let options = EmbedderOptions {
             device,
@@ -210,7 +230,12 @@ fn encoders_agree_with_the_processor() {
         model.embed_tokens(texts.clone()).unwrap()
     };
     let found = embed(test_device::device()).concat();
-    assert_close(&found, &embed(SelectedDevice::default()).concat(), F32, "vectors");
+    assert_close(
+        &found,
+        &embed(SelectedDevice::default()).concat(),
+        F32,
+        "vectors",
+    );
 }
 
 #[test]

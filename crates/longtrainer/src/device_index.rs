@@ -81,7 +81,11 @@ mod tests {
         let queries = random(9 * DIMENSION, 77);
         for k in [1, 10, 50, 500] {
             let hits = found.search_batch(&queries, k).unwrap();
-            assert_eq!(hits, exact.search_batch(&queries, k).unwrap(), "{what}, {k}");
+            assert_eq!(
+                hits,
+                exact.search_batch(&queries, k).unwrap(),
+                "{what}, {k}"
+            );
             let first = found.search(&queries[..DIMENSION], k).unwrap();
             assert_eq!(first, hits[0], "{what}, {k}");
         }
@@ -137,7 +141,10 @@ mod tests {
         let exact = FlatIndex::new(DIMENSION, Metric::L2).unwrap();
         let copied = FlatIndex::new(DIMENSION, Metric::L2).unwrap();
         let copied = device_index(copied, &device()).unwrap();
-        let great: Vec<f32> = random(100 * DIMENSION, 3).iter().map(|x| x * 1e30).collect();
+        let great: Vec<f32> = random(100 * DIMENSION, 3)
+            .iter()
+            .map(|x| x * 1e30)
+            .collect();
         let ids: Vec<u64> = (0..100).collect();
         exact.upsert(&ids, &great).unwrap();
         copied.upsert(&ids, &great).unwrap();

@@ -73,11 +73,12 @@ pub use longtrainer_documents::{LinkError, LinkOptions, LinkPolicy, ParseNetwork
 pub use longtrainer_images::Error as PictureError;
 pub use longtrainer_inference::Error as InferenceError;
 pub use longtrainer_inference::{
-    Adapter, Detail, DeviceChoice, DeviceDetails, DeviceMemory, DeviceProblem, Dry, Embedder, EmbedderInfo, EngineMetrics, EngineOptions,
-    FinishReason, GenerateRequest, Generation, Grammar, Message, Outcome, Picture, PictureHash,
-    Precision, RawText, RequestFigures, Role, Sampling, SelectedDevice, StepFigures, StreamItem, TOWER_PRECISION,
-    Tagged, TextModel, TextModelInfo, TextStream, TokenChoice, TokenLogprob, TokenizedText, Tool,
-    ToolCall, Usage, built_devices, select_device, with_causes,
+    Adapter, Detail, DeviceChoice, DeviceDetails, DeviceMemory, DeviceProblem, Dry, Embedder,
+    EmbedderInfo, EngineMetrics, EngineOptions, FinishReason, GenerateRequest, Generation, Grammar,
+    Message, Outcome, Picture, PictureHash, Precision, RawText, RequestFigures, Role, Sampling,
+    SelectedDevice, StepFigures, StreamItem, TOWER_PRECISION, Tagged, TextModel, TextModelInfo,
+    TextStream, TokenChoice, TokenLogprob, TokenizedText, Tool, ToolCall, Usage, built_devices,
+    select_device, with_causes,
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::Error as StoreError;

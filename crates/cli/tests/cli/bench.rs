@@ -109,26 +109,67 @@ fn one_form_at_a_time() {
 #[test]
 fn made_up_models_and_search_are_measured_without_any_file() {
     let world = World::new();
-    let shape = ["bench", "--shape", "tiny-text,tiny-encoder", "--tests", "2xtg4", "--json"];
+    let shape = [
+        "bench",
+        "--shape",
+        "tiny-text,tiny-encoder",
+        "--tests",
+        "2xtg4",
+        "--json",
+    ];
     world.run(&shape).expect(4, &["2xtg4", "tiny-encoder"]);
-    let arguments = ["bench", "--shape", "tiny-text", "--weights", "q8_0", "--tests", "pp8,2xtg4"];
-    let how = ["--repeat", "1", "--threads", "1", "--device", "cpu", "--svg", "chart.svg", "--json"];
+    let arguments = [
+        "bench",
+        "--shape",
+        "tiny-text",
+        "--weights",
+        "q8_0",
+        "--tests",
+        "pp8,2xtg4",
+    ];
+    let how = [
+        "--repeat",
+        "1",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+        "--svg",
+        "chart.svg",
+        "--json",
+    ];
     let printed = world.json(&[&arguments[..], &how].concat());
     let [prompt, together] = &printed.as_array().unwrap()[..] else {
         panic!("not two measurements: {printed}");
     };
-    assert_eq!((&prompt["test"], &together["test"]), (&"pp8".into(), &"2xtg4".into()));
+    assert_eq!(
+        (&prompt["test"], &together["test"]),
+        (&"pp8".into(), &"2xtg4".into())
+    );
     assert_eq!(prompt["model"], "tiny-text (q8_0)");
     assert_eq!(prompt["version"], env!("CARGO_PKG_VERSION"));
     assert!(together["peak_memory_bytes"].as_u64().unwrap() > 0);
     assert!(together["bandwidth_share"].as_f64().unwrap() > 0.0);
     let chart = std::fs::read_to_string(world.path("chart.svg")).unwrap();
-    assert!(chart.starts_with("<svg") && chart.trim_end().ends_with("</svg>"), "{chart}");
+    assert!(
+        chart.starts_with("<svg") && chart.trim_end().ends_with("</svg>"),
+        "{chart}"
+    );
     for words in ["2xtg4", "tiny-text (q8_0)", "tokens/s"] {
         assert!(chart.contains(words), "{words}: {chart}");
     }
-    let search = ["bench", "search", "--vectors", "3000", "--dimension", "16", "--queries", "5"];
-    let printed = world.json(&[&search[..], &["--repeat", "1", "--device", "cpu", "--json"]].concat());
+    let search = [
+        "bench",
+        "search",
+        "--vectors",
+        "3000",
+        "--dimension",
+        "16",
+        "--queries",
+        "5",
+    ];
+    let printed =
+        world.json(&[&search[..], &["--repeat", "1", "--device", "cpu", "--json"]].concat());
     assert_eq!(printed[0]["test"], "5 in 3000x16");
     assert_eq!(printed[0]["unit"], "queries/s");
     assert!(printed[0]["arithmetic_share"].as_f64().unwrap() > 0.0);
@@ -140,11 +181,21 @@ fn shapes_that_do_not_exist_are_named() {
     for (arguments, code, word) in [
         (&["--shape", "gpt-5"][..], 2, "llama-8b"),
         (&["--shape", "tiny-text", "--weights", "q3"], 2, "q4_k"),
-        (&["--shape", "tiny-text", "--weights", "q4_k"], 4, "weights is q4_k"),
-        (&["--shape", "tiny-text", "--tests", "pp300"], 4, "at most 256"),
+        (
+            &["--shape", "tiny-text", "--weights", "q4_k"],
+            4,
+            "weights is q4_k",
+        ),
+        (
+            &["--shape", "tiny-text", "--tests", "pp300"],
+            4,
+            "at most 256",
+        ),
         (&["--weights", "bf16"], 2, "--shape"),
         (&["search", "--queries", "0"], 4, "queries is 0"),
     ] {
-        world.run(&[&["bench"][..], arguments].concat()).expect(code, &[word]);
+        world
+            .run(&[&["bench"][..], arguments].concat())
+            .expect(code, &[word]);
     }
 }

@@ -111,7 +111,9 @@ impl<M: Mirror> MirroredIndex<M> {
             return Ok(None);
         }
         let dimension = now.rows.dimension;
-        let found = copy.mirror.greatest(&with_one(queries, dimension), wanted + BESIDE);
+        let found = copy
+            .mirror
+            .greatest(&with_one(queries, dimension), wanted + BESIDE);
         drop(copy);
         let found = found.map_err(|source| Error::Mirror { source })?;
         let queries = queries.chunks_exact(dimension).zip(found);

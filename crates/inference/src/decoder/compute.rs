@@ -67,6 +67,9 @@ mod tests {
         assert_eq!(of(GgmlDType::F16), Compute::all(DType::F16));
         assert_eq!(of(GgmlDType::F32), Compute::F32);
         let quantised = of(GgmlDType::Q4K);
-        assert_eq!((quantised.states, quantised.cache), (DType::F32, DType::F16));
+        assert_eq!(
+            (quantised.states, quantised.cache),
+            (DType::F32, DType::F16)
+        );
     }
 }

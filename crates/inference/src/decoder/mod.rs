@@ -288,7 +288,10 @@ impl Decoder {
     /// What a word is looked up as.
     #[cfg(test)]
     pub(crate) fn embedded(&self, word: u32) -> candle_core::Result<Vec<f32>> {
-        self.embed(&[word])?.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
+        self.embed(&[word])?
+            .flatten_all()?
+            .to_dtype(DType::F32)?
+            .to_vec1()
     }
 
     fn soft_rows(&self, tokens: &[u32], spans: &[SoftSpan]) -> candle_core::Result<Tensor> {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 
 use super::{SelectedDevice, explained};
-use crate::error::compute_failed;
 use crate::Result;
+use crate::error::compute_failed;
 
 /// How long a rate is measured at least.
 const LEAST: Duration = Duration::from_millis(200);

@@ -58,7 +58,10 @@ fn maxima(scores: &Tensor) -> Result<Tensor> {
 fn numbers(scores: &Tensor) -> Result<Tensor> {
     let (queries, columns) = scores.dims2()?;
     let numbers = Tensor::arange(0, columns as u32, scores.device())?;
-    numbers.unsqueeze(0)?.broadcast_as((queries, columns))?.contiguous()
+    numbers
+        .unsqueeze(0)?
+        .broadcast_as((queries, columns))?
+        .contiguous()
 }
 
 /// Which columns have the `wanted` greatest values: (queries, wanted).

@@ -102,7 +102,9 @@ impl DeviceRows {
         k: usize,
     ) -> Result<Vec<Vec<(usize, f32)>>, ComputeError> {
         if k > MOST_GREATEST {
-            return Err(format!("{k} rows are more than the {MOST_GREATEST} found on a device").into());
+            return Err(
+                format!("{k} rows are more than the {MOST_GREATEST} found on a device").into(),
+            );
         }
         let count = self.whole_rows(queries)?;
         if self.is_empty() || k == 0 {
@@ -154,7 +156,11 @@ impl DeviceRows {
         match values.len().is_multiple_of(self.width) {
             true => Ok(values.len() / self.width),
             false => {
-                let problem = format!("{} values are no whole rows of {}", values.len(), self.width);
+                let problem = format!(
+                    "{} values are no whole rows of {}",
+                    values.len(),
+                    self.width
+                );
                 Err(problem.into())
             }
         }

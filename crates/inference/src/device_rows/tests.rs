@@ -21,7 +21,10 @@ fn rows(values: &[f32]) -> DeviceRows {
 /// The truth, in f64.
 fn sorted(values: &[f32], query: &[f32], k: usize) -> Vec<(usize, f64)> {
     let product = |row: &[f32]| -> f64 {
-        let terms = row.iter().zip(query).map(|(a, b)| f64::from(*a) * f64::from(*b));
+        let terms = row
+            .iter()
+            .zip(query)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b));
         terms.sum()
     };
     let mut all: Vec<(usize, f64)> = values.chunks(WIDTH).map(product).enumerate().collect();
@@ -59,7 +62,10 @@ fn the_greatest_are_found_among_few_and_many() {
 /// What fills up the last group scores zero, which is greater than anything here.
 #[test]
 fn rows_that_are_none_are_not_found() {
-    let values: Vec<f32> = random(3001 * WIDTH, 4).iter().map(|value| -value.abs() - 0.1).collect();
+    let values: Vec<f32> = random(3001 * WIDTH, 4)
+        .iter()
+        .map(|value| -value.abs() - 0.1)
+        .collect();
     let query = vec![1.0; WIDTH];
     assert_found(&values, &query, 10);
 }
@@ -67,7 +73,9 @@ fn rows_that_are_none_are_not_found() {
 #[test]
 fn of_equal_rows_the_first_come_first() {
     let values = vec![0.5; 300 * WIDTH];
-    let found = rows(&values).greatest(&[1.0; WIDTH], 300.min(MOST_GREATEST)).unwrap();
+    let found = rows(&values)
+        .greatest(&[1.0; WIDTH], 300.min(MOST_GREATEST))
+        .unwrap();
     let first: Vec<usize> = found[0].iter().map(|(row, _)| *row).take(3).collect();
     assert_eq!(first, [0, 1, 2]);
 }

@@ -439,5 +439,8 @@ fn check_numbers(name: &str, logits: &[f32]) -> Result<()> {
     if logits.iter().all(|logit| logit.is_finite()) {
         return Ok(());
     }
-    Err(compute_failed(name, "a logit is not a finite number".into()))
+    Err(compute_failed(
+        name,
+        "a logit is not a finite number".into(),
+    ))
 }

@@ -47,7 +47,8 @@ impl EncoderShape {
 
     fn tensors(&self) -> Vec<Made> {
         let hidden = self.hidden;
-        let embedding = |name: &str, rows| Made::matrix(&format!("embeddings.{name}"), rows, hidden);
+        let embedding =
+            |name: &str, rows| Made::matrix(&format!("embeddings.{name}"), rows, hidden);
         let mut tensors = vec![
             embedding("word_embeddings.weight", self.vocabulary),
             embedding("position_embeddings.weight", self.positions),

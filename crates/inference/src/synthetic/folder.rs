@@ -28,7 +28,10 @@ impl Made {
         Self {
             name,
             dims,
-            bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            bytes: values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect(),
         }
     }
 

@@ -45,18 +45,19 @@ fn text_models_of_all_types_compute_numbers() {
             let logits = model.read(&[1, 2, 3]).unwrap();
             assert_eq!(logits.len(), 1000, "{name}");
             let all_equal = logits.iter().all(|logit| *logit == logits[0]);
-            assert!(!all_equal && logits.iter().all(|logit| logit.is_finite()), "{name}");
+            assert!(
+                !all_equal && logits.iter().all(|logit| logit.is_finite()),
+                "{name}"
+            );
         }
     }
 }
 
 #[test]
 fn types_that_do_not_fit_a_shape_are_refused() {
-    let odd = TextShape {
-        hidden: 96,
-        ..TEXT
-    };
-    let refused = BareTextModel::made_up("odd", &odd, WeightType::Q4K, &TextModelOptions::default());
+    let odd = TextShape { hidden: 96, ..TEXT };
+    let refused =
+        BareTextModel::made_up("odd", &odd, WeightType::Q4K, &TextModelOptions::default());
     assert!(matches!(refused, Err(Error::InvalidRequest { .. })));
     assert!("q3".parse::<WeightType>().is_err());
 }
@@ -80,7 +81,9 @@ fn encoders_are_written_and_embed() {
     let model = BertEmbedder::load("made up", folder.path(), "", &options).unwrap();
     assert_eq!(model.info().dimension, 64);
     assert_eq!(model.info().max_tokens, 50);
-    let vectors = model.embed_tokens(vec![vec![5; 50], vec![7, 8, 9]]).unwrap();
+    let vectors = model
+        .embed_tokens(vec![vec![5; 50], vec![7, 8, 9]])
+        .unwrap();
     for vector in vectors {
         let norm: f32 = vector.iter().map(|value| value * value).sum();
         assert!((norm - 1.0).abs() < 1e-3, "{norm}");

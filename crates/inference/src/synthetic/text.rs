@@ -6,9 +6,9 @@ use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value;
 
 use super::{WeightType, random};
+use crate::Result;
 use crate::error::{compute_failed, invalid};
 use crate::model_file::{ModelFile, StoredTensor, TensorData};
-use crate::Result;
 
 /// What messages name, since there is no file.
 const NO_FILE: &str = "made-up weights";
@@ -76,9 +76,8 @@ impl TextShape {
     }
 
     fn norms(&self) -> Vec<String> {
-        let of_blocks = (0..self.blocks).flat_map(|block| {
-            ["attn_norm", "ffn_norm"].map(|part| format!("blk.{block}.{part}"))
-        });
+        let of_blocks = (0..self.blocks)
+            .flat_map(|block| ["attn_norm", "ffn_norm"].map(|part| format!("blk.{block}.{part}")));
         of_blocks.chain(["output_norm".to_owned()]).collect()
     }
 
@@ -132,7 +131,10 @@ impl TextShape {
     fn check(&self, weights: WeightType) -> Result<()> {
         let fits = |columns| weights.takes_rows_of(columns);
         let queries = self.heads * self.head_dim;
-        match [self.hidden, self.feed_forward, queries].into_iter().all(fits) {
+        match [self.hidden, self.feed_forward, queries]
+            .into_iter()
+            .all(fits)
+        {
             true => Ok(()),
             false => Err(invalid(
                 "weights",

@@ -84,7 +84,10 @@ mod tests {
     fn the_line_of_a_card_is_read() {
         let card = Card::read("580.65.06, 345 MHz, 1980 MHz, 3201 MHz, 3201 MHz\n").unwrap();
         assert_eq!(card.driver, "580.65.06");
-        assert_eq!(card.clocks, "cores 345 MHz of 1980 MHz; memory 3201 MHz of 3201 MHz");
+        assert_eq!(
+            card.clocks,
+            "cores 345 MHz of 1980 MHz; memory 3201 MHz of 3201 MHz"
+        );
         assert!(Card::read("No devices were found").is_none());
     }
 

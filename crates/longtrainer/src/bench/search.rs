@@ -46,7 +46,9 @@ impl SearchSize {
             ("dimension", self.dimension, 65_536, "1 to 65536"),
             ("queries", self.queries, 65_536, "1 to 65536"),
         ];
-        let outside = sizes.iter().find(|(_, size, most, _)| !(1..=*most).contains(size));
+        let outside = sizes
+            .iter()
+            .find(|(_, size, most, _)| !(1..=*most).contains(size));
         match outside {
             None => Ok(()),
             Some((name, size, _, expected)) => Err(Error::InvalidSetting {

@@ -207,7 +207,10 @@ mod tests {
             assert_eq!(name.parse::<Shape>().unwrap().to_string(), name);
         }
         let error = "gpt-5".parse::<Shape>().unwrap_err().to_string();
-        assert!(error.contains("\"gpt-5\"") && error.contains("llama-8b"), "{error}");
+        assert!(
+            error.contains("\"gpt-5\"") && error.contains("llama-8b"),
+            "{error}"
+        );
     }
 
     /// As published: what a made-up model is quoted for must be of the real one's size.

@@ -88,11 +88,7 @@ struct Tower {
 }
 
 impl<'bench> ShapeBench<'bench> {
-    pub(super) fn load(
-        bench: &'bench Bench,
-        shape: &Shape,
-        weights: WeightType,
-    ) -> Result<Self> {
+    pub(super) fn load(bench: &'bench Bench, shape: &Shape, weights: WeightType) -> Result<Self> {
         let mut loaded = Self {
             bench,
             name: shape.name.to_owned(),
@@ -128,7 +124,8 @@ impl<'bench> ShapeBench<'bench> {
     fn load_encoder(&self, shape: &EncoderShape) -> Result<EmbeddingBench<'bench>> {
         let folder = temporary()?;
         shape.write(folder.path())?;
-        self.bench.embeddings(&self.name, folder.path(), Precision::default())
+        self.bench
+            .embeddings(&self.name, folder.path(), Precision::default())
     }
 
     fn load_vision(&self, shape: &VisionShape) -> Result<Tower> {
@@ -282,10 +279,20 @@ mod tests {
 
     #[test]
     fn names_of_tests_are_read_and_written() {
-        for name in ["pp512", "tg128", "8xtg128", "64xtg1@100", "4x16", "x128", "frame"] {
+        for name in [
+            "pp512",
+            "tg128",
+            "8xtg128",
+            "64xtg1@100",
+            "4x16",
+            "x128",
+            "frame",
+        ] {
             assert_eq!(name.parse::<ShapeTest>().unwrap().to_string(), name);
         }
-        for name in ["", "x", "x0", "frames", "1xtg5", "0xtg5", "2000xtg5", "8xpp5", "tg"] {
+        for name in [
+            "", "x", "x0", "frames", "1xtg5", "0xtg5", "2000xtg5", "8xpp5", "tg",
+        ] {
             let error = name.parse::<ShapeTest>().unwrap_err().to_string();
             assert!(error.contains(&format!("{name:?}")), "{error}");
         }
@@ -319,8 +326,14 @@ mod tests {
         let shape: Shape = "tiny-text".parse().unwrap();
         let mut model = bench.shape(&shape, WeightType::F32).unwrap();
         for test in ["frame", "x16", "4x16", "pp300"] {
-            let error = model.measure(test.parse().unwrap()).unwrap_err().to_string();
-            assert!(error.contains(test) && error.contains("tiny-text"), "{error}");
+            let error = model
+                .measure(test.parse().unwrap())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(test) && error.contains("tiny-text"),
+                "{error}"
+            );
         }
     }
 }

@@ -82,7 +82,12 @@ impl<'bench> TextBench<'bench> {
         let watch = MemoryWatch::start(&bench.device);
         let spread = bench.bounded(|| {
             let run = || run(model, test, &tokens);
-            rate(test.timed() * test.rows(), bench.options.repeats, LEAST, run)
+            rate(
+                test.timed() * test.rows(),
+                bench.options.repeats,
+                LEAST,
+                run,
+            )
         });
         let (spread, memory) = (spread?, watch.stop());
         let subject = Subject {
@@ -90,7 +95,10 @@ impl<'bench> TextBench<'bench> {
             unit: "tokens/s",
             model: &self.name,
             model_size_bytes: self.size,
-            arithmetic: match (self.model.multiplies_integers(), self.model.multiplies_bf16()) {
+            arithmetic: match (
+                self.model.multiplies_integers(),
+                self.model.multiplies_bf16(),
+            ) {
                 (true, _) => Arithmetic::Int8,
                 (_, true) => Arithmetic::Bf16,
                 _ => Arithmetic::F32,

@@ -48,13 +48,15 @@ fn draw(svg: &mut String, heading: &str, measurements: &[Measurement]) -> Result
     drawn.map_err(|error| error.to_string())
 }
 
-fn draw_all(
-    area: &Area<'_>,
-    heading: &str,
-    measurements: &[Measurement],
-) -> Result<(), Failure> {
+fn draw_all(area: &Area<'_>, heading: &str, measurements: &[Measurement]) -> Result<(), Failure> {
     area.fill(&RGBColor(0xff, 0xff, 0xff))?;
-    text(area, "Longtrainer: what this device does", (24, 20), 20.0, INK)?;
+    text(
+        area,
+        "Longtrainer: what this device does",
+        (24, 20),
+        20.0,
+        INK,
+    )?;
     text(area, heading, (24, 46), 13.0, PALE)?;
     for (index, measurement) in measurements.iter().enumerate() {
         draw_row(area, TOP + ROW * index as i32, measurement)?;
@@ -65,11 +67,7 @@ fn draw_all(
     text(area, note, (24, foot), 11.0, PALE)
 }
 
-fn draw_row(
-    area: &Area<'_>,
-    top: i32,
-    measurement: &Measurement,
-) -> Result<(), Failure> {
+fn draw_row(area: &Area<'_>, top: i32, measurement: &Measurement) -> Result<(), Failure> {
     let (start, length) = BARS;
     text(area, &measurement.model, (24, top), 12.0, PALE)?;
     text(area, &measurement.test, (24, top + 13), 13.0, INK)?;

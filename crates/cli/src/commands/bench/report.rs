@@ -76,7 +76,10 @@ fn peaks_line(peaks: &Peaks) -> String {
         format!("{} GB/s", number(peaks.gb_per_s)),
         format!("{} Gop/s in f32", number(peaks.f32_gop_per_s)),
     ];
-    let others = [("bf16", peaks.bf16_gop_per_s), ("int8", peaks.int8_gop_per_s)];
+    let others = [
+        ("bf16", peaks.bf16_gop_per_s),
+        ("int8", peaks.int8_gop_per_s),
+    ];
     for (kind, rate) in others {
         parts.extend(rate.map(|rate| format!("{} Gop/s in {kind}", number(rate))));
     }
