@@ -7,7 +7,6 @@
 mod answer;
 mod chat_name;
 mod commands;
-mod config;
 mod confirm;
 mod error;
 mod exit;

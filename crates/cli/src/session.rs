@@ -37,14 +37,22 @@ impl Session {
         data_dir: &Path,
         settings: Settings,
     ) -> anyhow::Result<LongTrainer> {
-        let trainer = LongTrainer::builder(data_dir)
+        Ok(self.open(data_dir, settings)?)
+    }
+
+    /// [`Session::trainer_in`], with the library's own error.
+    pub(crate) fn open(
+        &self,
+        data_dir: &Path,
+        settings: Settings,
+    ) -> longtrainer::Result<LongTrainer> {
+        LongTrainer::builder(data_dir)
             .registry(self.places.registry.clone())
             .device(self.places.device)
             .defaults(settings.defaults)
             .memory_budget(settings.memory_budget)
             .keep_alive(settings.keep_alive)
-            .build()?;
-        Ok(trainer)
+            .build()
     }
 
     /// Opens the registry of models alone.

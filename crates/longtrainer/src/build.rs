@@ -73,7 +73,7 @@ impl LongTrainer {
         bot_id: &BotId,
         progress: &mut dyn FnMut(BuildProgress),
     ) -> Result<BuildReport> {
-        let lock = self.inner.build_lock(bot_id);
+        let lock = self.inner.build_lock(bot_id)?;
         let _building = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         let bot = self.bot(bot_id)?;

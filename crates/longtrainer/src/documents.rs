@@ -132,7 +132,7 @@ impl LongTrainer {
     /// Removes documents with their chunks; the bot stops finding them at once. Returns how many
     /// chunks went with them. If one id is unknown, nothing is removed.
     pub fn remove_documents(&self, bot_id: &BotId, document_ids: &[u64]) -> Result<usize> {
-        let lock = self.inner.build_lock(bot_id);
+        let lock = self.inner.build_lock(bot_id)?;
         let _building = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let chunks = self
             .inner

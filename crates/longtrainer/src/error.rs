@@ -25,6 +25,20 @@ pub enum Error {
         /// What was given.
         text: String,
     },
+    /// A text that names no tenant.
+    #[error(
+        "{text:?} is no name of a tenant: those have 1 to 64 letters, digits, '-', '_' and '.'"
+    )]
+    InvalidTenant {
+        /// What was given.
+        text: String,
+    },
+    /// A tenant asked for what only the owner of the data directory may do.
+    #[error("{what} is for the owner of this server, not for its tenants")]
+    OwnerOnly {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// A question without text.
     #[error("the question is empty")]
     EmptyQuestion,
@@ -287,6 +301,10 @@ pub enum ErrorKind {
     Conflict,
     /// Something that this installation lacks: a model or a device.
     Unavailable,
+    /// More is asked of a model than it can take just now; trying again later may help.
+    Busy,
+    /// It is there, but not for whoever asks.
+    Forbidden,
     /// The machine or the program is at fault.
     Internal,
 }
@@ -296,6 +314,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::InvalidId { .. }
+            | Self::InvalidTenant { .. }
             | Self::EmptyQuestion
             | Self::QuestionTooLarge { .. }
             | Self::PromptTooLong { .. }
@@ -317,6 +336,7 @@ impl Error {
             | Self::ModelInUse { .. }
             | Self::ModelPinned { .. } => ErrorKind::Conflict,
             Self::NoDefaultModel { .. } | Self::OutOfModelMemory { .. } => ErrorKind::Unavailable,
+            Self::OwnerOnly { .. } => ErrorKind::Forbidden,
             Self::VqaBrokeOff
             | Self::AnswerBrokeOff { .. }
             | Self::AnswerNotOfSchema { .. }
@@ -341,6 +361,7 @@ fn inference_kind(error: &longtrainer_inference::Error) -> ErrorKind {
         | E::Grammar { .. }
         | E::AdapterMismatch { .. }
         | E::Picture(_) => ErrorKind::InvalidInput,
+        E::QueueFull { .. } => ErrorKind::Busy,
         _ => ErrorKind::Internal,
     }
 }
@@ -364,7 +385,8 @@ fn store_kind(error: &longtrainer_store::Error) -> ErrorKind {
         | E::ChunkNotFound { .. }
         | E::TurnNotFound { .. }
         | E::PictureNotFound { .. }
-        | E::JobNotFound { .. } => ErrorKind::NotFound,
+        | E::JobNotFound { .. }
+        | E::KeyNotFound { .. } => ErrorKind::NotFound,
         E::WrongChatKind { .. } | E::InvalidId { .. } | E::InvalidMetadata { .. } => {
             ErrorKind::InvalidInput
         }

@@ -16,6 +16,7 @@ mod evaluation;
 mod history;
 mod ids;
 mod jobs;
+mod keys;
 mod loaded_models;
 mod model_pool;
 mod passages;
@@ -24,6 +25,7 @@ mod question;
 mod response;
 mod retrieval;
 mod settings;
+mod tenants;
 mod trainer;
 mod training;
 mod vision;
@@ -39,6 +41,7 @@ pub use evaluation::{
     FollowUpEvaluation, FollowUpRecall, RetrievalEvaluation, VqaAnswer, VqaEvaluation, VqaKind,
 };
 pub use ids::{BotId, ChatId, VisionChatId};
+pub use keys::{Admission, NewKey};
 pub use loaded_models::LoadedModel;
 pub use model_pool::{KeepAlive, MemoryBudget};
 pub use prompt::{DEFAULT_PROMPT_TEMPLATE, PromptTemplate};
@@ -48,6 +51,7 @@ pub use settings::{
     DEFAULT_CHUNKING, DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_PICTURES, DEFAULT_MAX_TOKEN_LIMIT,
     DEFAULT_NUM_K, Defaults,
 };
+pub use tenants::TenantId;
 pub use trainer::{Builder, LongTrainer};
 pub use training::TrainReport;
 pub use vision::{ImageInput, MissingPicture};
@@ -62,7 +66,7 @@ pub use longtrainer_inference::{
 };
 pub use longtrainer_models as models;
 pub use longtrainer_store::{
-    BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobRecord, JobStatus, Order,
-    PictureRecord, SourceRecord, TurnRecord, TurnStatus, UploadedFile, VectorSpace,
-    VisionTurnRecord,
+    ApiKey, BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobRecord, JobStatus,
+    KeyRecord, Order, PictureRecord, SourceRecord, TurnRecord, TurnStatus, UploadedFile,
+    VectorSpace, VisionTurnRecord,
 };

@@ -6,6 +6,7 @@ use std::error::Error as StdError;
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use longtrainer::ErrorKind;
 use tokio::task::JoinError;
@@ -20,7 +21,12 @@ pub(crate) struct ApiError {
     detail: String,
     /// What the model said where data were asked for, if they were not to be had from it.
     raw_output: Option<String>,
+    /// After how many seconds trying again may help.
+    retry_after: Option<u64>,
 }
+
+/// When a client may try again whom a full queue has turned away: answers take seconds.
+const QUEUE_MOVES_ON: u64 = 2;
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
@@ -28,6 +34,7 @@ impl ApiError {
             status,
             detail: detail.into(),
             raw_output: None,
+            retry_after: None,
         }
     }
 
@@ -96,25 +103,31 @@ impl IntoResponse for ApiError {
                 "request failed"
             );
         }
-        (
-            self.status,
-            Json(ErrorBody {
-                detail: self.detail,
-            }),
-        )
-            .into_response()
+        let body = Json(ErrorBody {
+            detail: self.detail,
+        });
+        let mut response = (self.status, body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
 impl From<longtrainer::Error> for ApiError {
     fn from(error: longtrainer::Error) -> Self {
         let told = Self::new(status_of(error.kind()), with_causes(&error));
+        let retry_after = (error.kind() == ErrorKind::Busy).then_some(QUEUE_MOVES_ON);
         let raw_output = match error {
             longtrainer::Error::AnswerCutOff { answer, .. }
             | longtrainer::Error::AnswerNotOfSchema { answer, .. } => Some(answer),
             _ => None,
         };
-        Self { raw_output, ..told }
+        Self {
+            raw_output,
+            retry_after,
+            ..told
+        }
     }
 }
 
@@ -133,7 +146,8 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
         ErrorKind::Conflict => StatusCode::CONFLICT,
-        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Unavailable | ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -1,16 +1,19 @@
 //! Every route, and what stands before all of them.
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post, put};
 use longtrainer::LongTrainer;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::access::gate;
 use crate::api_error::answer_to_panic;
-use crate::handlers::{bots, chats, documents, fallback, health, jobs, training, vision};
-use crate::local_only::local_only;
+use crate::cors;
+use crate::handlers::{bots, chats, documents, fallback, health, jobs, keys, training, vision};
 use crate::options::ServerOptions;
+use crate::slow_body::slow_body;
 use crate::state::AppState;
 use crate::whole_body::whole_body;
 
@@ -18,12 +21,14 @@ use crate::whole_body::whole_body;
 pub(crate) const ASK_ABOUT_PICTURES: &str = "/bots/{bot_id}/vision-chats/{vision_chat_id}";
 
 /// The documented routes over `trainer`, for a program that brings its own listener. Requests must
-/// name a loopback host all the same.
+/// show a key, or while there are none, name a loopback host all the same.
 pub fn router(trainer: LongTrainer, options: &ServerOptions) -> Router {
     with_state(AppState::new(trainer, options.clone()))
 }
 
 pub(crate) fn with_state(state: AppState) -> Router {
+    let cors =
+        (!state.options.cors_origins.is_empty()).then(|| cors::layer(&state.options.cors_origins));
     Router::new()
         .route("/health", get(health::show))
         .route("/bots", get(bots::list).post(bots::create))
@@ -57,10 +62,14 @@ pub(crate) fn with_state(state: AppState) -> Router {
                 .patch(vision::rename)
                 .delete(vision::delete),
         )
+        .route("/keys", get(keys::list).post(keys::create))
+        .route("/keys/{key_id}", delete(keys::revoke))
         .fallback(fallback::unknown_route)
         .method_not_allowed_fallback(fallback::wrong_method)
         .layer(from_fn_with_state(state.clone(), whole_body))
-        .layer(from_fn(local_only))
+        .layer(from_fn_with_state(state.clone(), slow_body))
+        .layer(from_fn_with_state(state.clone(), gate))
+        .layer(option_layer(cors))
         .layer(CatchPanicLayer::custom(answer_to_panic))
         .layer(TraceLayer::new_for_http())
         .with_state(state)

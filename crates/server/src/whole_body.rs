@@ -16,6 +16,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::api_error::ApiError;
 use crate::routes::ASK_ABOUT_PICTURES;
+use crate::slow_body::was_too_slow;
 use crate::state::AppState;
 
 /// How much of a body that is too large is read and dropped, as a multiple of the limit.
@@ -56,6 +57,10 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("the request's body is larger than {limit} bytes"),
             ))
+        }
+        Err(error) if was_too_slow(&*error) => {
+            let reason = "the request's body came too slowly";
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, reason))
         }
         Err(error) => {
             let reason = format!("the request's body could not be read: {error}");

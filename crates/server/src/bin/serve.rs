@@ -1,11 +1,13 @@
-//! The `serve` binary: flags, a trainer, a server.
+//! The `serve` binary: settings, a trainer, a server.
 //!
-//! The flags that `longtrainer` has, too, carry the same names, defaults and variables, so that both
-//! programs find the same bots.
-#![expect(clippy::print_stdout, reason = "a program tells where it listens")]
+//! The flags that `longtrainer` has, too, carry the same names, defaults and variables, and both read
+//! the same settings file, so that both programs find the same bots.
+#![expect(
+    clippy::print_stdout,
+    reason = "a program tells where it listens, and what it would do"
+)]
 
 use std::io::{self, IsTerminal};
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,24 +15,19 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{ArgAction, Parser};
 use longtrainer::models::RegistryOptions;
-use longtrainer::{Defaults, DeviceChoice, KeepAlive, LongTrainer, MemoryBudget};
-use longtrainer_server::{DEFAULT_PORT, Server, ServerOptions};
+use longtrainer::{Builder, DeviceChoice, KeepAlive, LongTrainer, MemoryBudget};
+use longtrainer_server::Server;
+use longtrainer_server::config::{Config, Plan, ServeSection, checked};
 use tracing::level_filters::LevelFilter;
 
 /// How long threads may hold the end of the process up once the server has ended. A file that is
 /// still being read is given up; its job is marked as failed at the next start.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
-/// Answer questions about your own documents over HTTP, on this machine alone.
+/// Answer questions about your own documents over HTTP, on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "serve", version, max_term_width = 100)]
 struct Flags {
-    /// Address to listen on; this version takes loopback addresses only
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = address)]
-    host: IpAddr,
-    /// Port to listen on; 0 takes a free one
-    #[arg(long, default_value_t = DEFAULT_PORT)]
-    port: u16,
     /// Folder of bots, documents and chats [default: `longtrainer` in this user's data folder]
     #[arg(
         long,
@@ -70,9 +67,17 @@ struct Flags {
         hide_env_values = true
     )]
     keep_alive: Option<KeepAlive>,
-    /// Let documents/path and image_paths read files in this directory; may be given several times
-    #[arg(long = "allow-dir", value_name = "DIR")]
-    allow_dirs: Vec<PathBuf>,
+    /// Settings file [default: `longtrainer.toml` in the data folder]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "LONGTRAINER_CONFIG",
+        hide_env_values = true
+    )]
+    config: Option<PathBuf>,
+    /// Check everything, print what would be used, and start nothing
+    #[arg(long)]
+    check: bool,
     /// Registry name or .gguf file of the text model [default: the registry's]
     #[arg(long, value_name = "MODEL")]
     text_model: Option<String>,
@@ -85,6 +90,8 @@ struct Flags {
     /// Say more on standard error; twice for every request
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
+    #[command(flatten, next_help_heading = "Server")]
+    serve: ServeSection,
 }
 
 fn main() -> ExitCode {
@@ -100,11 +107,16 @@ fn main() -> ExitCode {
 }
 
 fn serve(flags: Flags) -> anyhow::Result<()> {
-    let options = server_options(&flags);
-    options.check()?;
+    let plan = plan(&flags)?;
+    if flags.check {
+        let told = checked(&plan, || builder(&flags, &plan).build())?;
+        print!("{told}");
+        return Ok(());
+    }
+    plan.options.check()?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let served = runtime.block_on(async {
-        let server = Server::bind(open(flags)?, options).await?;
+        let server = Server::bind(open(&flags, &plan)?, plan.options).await?;
         println!("{}", server.greeting());
         server.run().await?;
         anyhow::Ok(())
@@ -113,49 +125,50 @@ fn serve(flags: Flags) -> anyhow::Result<()> {
     served
 }
 
-fn server_options(flags: &Flags) -> ServerOptions {
-    ServerOptions {
-        host: flags.host,
-        port: flags.port,
-        allow_dirs: flags.allow_dirs.clone(),
-        ..ServerOptions::default()
-    }
-}
-
-/// Opens the data directory. Models are loaded when first needed.
-fn open(flags: Flags) -> anyhow::Result<LongTrainer> {
-    let data_dir = match flags.data_dir {
-        Some(dir) => dir,
+/// Flags over the environment over the settings file over the defaults.
+fn plan(flags: &Flags) -> anyhow::Result<Plan> {
+    let data_dir = match &flags.data_dir {
+        Some(dir) => dir.clone(),
         None => dirs::data_dir()
             .context("no data folder was found for this user; name one with --data-dir")?
             .join("longtrainer"),
     };
-    let mut registry = RegistryOptions::from_env();
-    registry.models_dir = flags.models_dir.or(registry.models_dir);
-    registry.offline |= flags.offline;
-    let defaults = Defaults {
-        text_model: flags.text_model,
-        embedding_model: flags.embedding_model,
-        vision_model: flags.vision_model,
-        ..Defaults::default()
-    };
-    LongTrainer::builder(&data_dir)
-        .registry(registry)
-        .device(flags.device)
-        .defaults(defaults)
-        .memory_budget(flags.memory_budget.unwrap_or_default())
-        .keep_alive(flags.keep_alive.unwrap_or_default())
-        .build()
-        .with_context(|| format!("cannot open the data folder {}", data_dir.display()))
+    let beside = || data_dir.join("longtrainer.toml");
+    let settings_file = flags.config.clone().unwrap_or_else(beside);
+    let mut config = Config::find(&settings_file, flags.config.is_some())?;
+    let models = &mut config.models;
+    models.text = flags.text_model.clone().or(models.text.take());
+    models.embedding = flags.embedding_model.clone().or(models.embedding.take());
+    models.vision = flags.vision_model.clone().or(models.vision.take());
+    models.memory_budget = flags.memory_budget.or(models.memory_budget);
+    models.keep_alive = flags.keep_alive.or(models.keep_alive);
+    let serve = flags.serve.clone().over(ServeSection::from_env());
+    Ok(Plan {
+        options: serve.over(config.serve.clone()).options()?,
+        settings_file,
+        data_dir,
+        config,
+    })
 }
 
-/// `localhost`, or an address in figures: a name could come to mean another machine.
-fn address(text: &str) -> Result<IpAddr, String> {
-    if text.eq_ignore_ascii_case("localhost") {
-        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    }
-    text.parse()
-        .map_err(|_| "neither localhost nor an IP address".to_owned())
+/// Opens the data directory. Models are loaded when first needed.
+fn open(flags: &Flags, plan: &Plan) -> anyhow::Result<LongTrainer> {
+    builder(flags, plan)
+        .build()
+        .with_context(|| format!("cannot open the data folder {}", plan.data_dir.display()))
+}
+
+fn builder(flags: &Flags, plan: &Plan) -> Builder {
+    let mut registry = RegistryOptions::from_env();
+    registry.models_dir = flags.models_dir.clone().or(registry.models_dir);
+    registry.offline |= flags.offline;
+    let models = &plan.config.models;
+    LongTrainer::builder(&plan.data_dir)
+        .registry(registry)
+        .device(flags.device)
+        .defaults(plan.config.to_defaults())
+        .memory_budget(models.memory_budget.unwrap_or_default())
+        .keep_alive(models.keep_alive.unwrap_or_default())
 }
 
 fn start_log(verbose: u8) {
@@ -180,12 +193,5 @@ mod tests {
     #[test]
     fn the_flags_do_not_contradict_each_other() {
         Flags::command().debug_assert();
-    }
-
-    #[test]
-    fn a_host_is_an_address() {
-        assert_eq!(address("LocalHost"), Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        assert_eq!(address("::1"), Ok("::1".parse().unwrap()));
-        assert!(address("example.org").is_err());
     }
 }

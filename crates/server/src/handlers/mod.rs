@@ -6,5 +6,6 @@ pub(crate) mod documents;
 pub(crate) mod fallback;
 pub(crate) mod health;
 pub(crate) mod jobs;
+pub(crate) mod keys;
 pub(crate) mod training;
 pub(crate) mod vision;

@@ -29,6 +29,7 @@ pub(crate) struct TestServer {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) content_type: String,
+    pub(crate) headers: ureq::http::HeaderMap,
     pub(crate) body: String,
 }
 
@@ -84,7 +85,7 @@ impl TestServer {
             });
         });
         let url: String = told.recv().unwrap();
-        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+        let address = url.split_once("://").unwrap().1.parse().unwrap();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(20)))
@@ -160,6 +161,29 @@ impl TestServer {
             request = request.header(*name, *value);
         }
         reply(request.send(body))
+    }
+
+    /// A request of any method with headers, and with a JSON body if there is one.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Reply {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        reply(match body {
+            None => self.agent.run(request.body(()).unwrap()),
+            Some(body) => {
+                let request = request.header("Content-Type", "application/json");
+                self.agent.run(request.body(body.to_string()).unwrap())
+            }
+        })
     }
 
     /// A get with headers.
@@ -290,6 +314,7 @@ fn reply(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Rep
     Reply {
         status: response.status().as_u16(),
         content_type,
+        headers: response.headers().clone(),
         body: response.body_mut().read_to_string().unwrap(),
     }
 }
