@@ -100,7 +100,7 @@ mod tests {
             let body = dripping(pieces, 1, every);
             let error = paced(body, TIME).collect().await.unwrap_err();
             assert!(was_too_slow(&error), "{error}");
-            assert_eq!(begun.elapsed(), TIME);
+            assert_eq!(begun.elapsed().as_secs(), TIME.as_secs());
         }
     }
 }

@@ -4,7 +4,7 @@
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-use longtrainer::{KeyRecord, NewKey, TenantId};
+use longtrainer::{ErrorKind, KeyRecord, LongTrainer, NewKey, TenantId};
 
 use crate::output::seconds;
 use crate::session::Session;
@@ -49,7 +49,7 @@ pub(crate) fn run(command: KeysCommand, session: Session) -> anyhow::Result<()> 
 }
 
 fn create(flags: CreateFlags, mut session: Session) -> anyhow::Result<()> {
-    let (key, record) = session.trainer()?.create_key(NewKey {
+    let (key, record) = open(&session)?.create_key(NewKey {
         name: flags.name,
         tenant: flags.tenant,
         expires_at: flags.expires,
@@ -63,7 +63,7 @@ fn create(flags: CreateFlags, mut session: Session) -> anyhow::Result<()> {
 }
 
 fn list(json: bool, mut session: Session) -> anyhow::Result<()> {
-    let keys = session.trainer()?.list_keys()?;
+    let keys = open(&session)?.list_keys()?;
     if json {
         return session.output.json(&keys);
     }
@@ -94,11 +94,26 @@ fn state(key: &KeyRecord) -> String {
 }
 
 fn revoke(key_id: &str, session: &Session) -> anyhow::Result<()> {
-    let key = session.trainer()?.revoke_key(key_id)?;
+    let key = open(session)?.revoke_key(key_id)?;
     session
         .notes
         .say(format_args!("Revoked key {} ({})", key.key_id, key.name));
     Ok(())
+}
+
+/// Opens the data folder; if a server has it, says how keys are changed meanwhile.
+fn open(session: &Session) -> anyhow::Result<LongTrainer> {
+    let in_use = |error: &anyhow::Error| {
+        let error = error.downcast_ref::<longtrainer::Error>();
+        error.is_some_and(|error| error.kind() == ErrorKind::Conflict)
+    };
+    session.trainer().map_err(|error| match in_use(&error) {
+        true => error.context(
+            "the owner of a running server makes keys with POST /keys and revokes them with \
+             DELETE /keys/ID",
+        ),
+        false => error,
+    })
 }
 
 /// The moment that is this far from now. A day has 24 hours here, a month as many as it has.

@@ -168,5 +168,6 @@ fn a_check_looks_at_the_keys() {
     let library = world.library();
     let told = world.ok(&check);
     assert!(told.contains("another process"), "{told}");
+    world.run(&["keys", "list"]).expect(5, &["POST /keys"]);
     drop(library);
 }
