@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use longtrainer::ErrorKind;
 use longtrainer_server::Error as ServerError;
+use longtrainer_server::config::ConfigError;
 
 use crate::error::CliError;
 use crate::notes;
@@ -54,6 +55,9 @@ fn is_interruption(error: &anyhow::Error) -> bool {
 
 fn code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<longtrainer::Error>() {
+        return code_of_kind(error.kind());
+    }
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
         return code_of_kind(error.kind());
     }
     match error.downcast_ref::<CliError>() {
