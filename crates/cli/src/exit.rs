@@ -83,7 +83,8 @@ fn kind_of_server_error(error: &ServerError) -> ErrorKind {
         ServerError::Listen { source, .. } if source.kind() == IoKind::AddrInUse => {
             ErrorKind::Conflict
         }
-        ServerError::Jobs { source } | ServerError::DataDir { source, .. } => source.kind(),
+        ServerError::Jobs { source } => source.kind(),
+        ServerError::DataDir { source, .. } => source.kind(),
         _ => ErrorKind::Internal,
     }
 }

@@ -83,7 +83,7 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
         /// Why not.
-        source: longtrainer::Error,
+        source: Box<longtrainer::Error>,
     },
     /// The settings cannot be told as TOML.
     #[error("the settings cannot be told")]

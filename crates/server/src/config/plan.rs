@@ -68,7 +68,7 @@ fn look(
 ) -> Result<Installation> {
     let unusable = |source| Error::DataDir {
         path: data_dir.to_owned(),
-        source,
+        source: Box::new(source),
     };
     if !data_dir.exists() {
         return Ok(Installation::Absent);

@@ -131,7 +131,9 @@ fn a_body_that_drips_or_stops_is_given_up_with_a_reason() {
             "{said}"
         );
         drop(stream);
-        dripping.map(|thread| thread.join().unwrap());
+        if let Some(thread) = dripping {
+            thread.join().unwrap();
+        }
     }
     assert!(server.world.trainer.list_bots().unwrap().is_empty());
 }
