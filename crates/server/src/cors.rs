@@ -48,11 +48,12 @@ pub(crate) fn check(origin: &str) -> Result<()> {
         let scheme = uri
             .scheme_str()
             .filter(|s| matches!(*s, "http" | "https"))?;
-        let authority = uri.authority()?;
-        Some(format!("{scheme}://{authority}").to_lowercase())
+        let host = uri.host().filter(|host| !host.contains('*'))?;
+        let port = uri.port_u16().map(|port| format!(":{port}"));
+        Some(format!("{scheme}://{host}{}", port.unwrap_or_default()).to_lowercase())
     };
     match as_browsers_write_it() {
-        Some(written) if written == origin && !origin.contains('@') => Ok(()),
+        Some(written) if written == origin => Ok(()),
         _ => Err(Error::Origin {
             origin: origin.to_owned(),
         }),
