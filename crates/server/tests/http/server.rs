@@ -92,7 +92,7 @@ impl TestServer {
             });
         });
         let url: String = told.recv().unwrap();
-        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+        let address = url.split_once("://").unwrap().1.parse().unwrap();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(20)))
@@ -177,6 +177,29 @@ impl TestServer {
             request = request.header(*name, *value);
         }
         reply(request.send(body))
+    }
+
+    /// A request of any method with headers, and with a JSON body if there is one.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Reply {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        reply(match body {
+            None => self.agent.run(request.body(()).unwrap()),
+            Some(body) => {
+                let request = request.header("Content-Type", "application/json");
+                self.agent.run(request.body(body.to_string()).unwrap())
+            }
+        })
     }
 
     /// A get with headers.
