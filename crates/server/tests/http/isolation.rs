@@ -167,11 +167,11 @@ const ROUTES: &[Route] = &[
     route("POST", "/v1/chat/completions", Named).with(chat),
     route("POST", "/v1/responses", Named)
         .with(|things| Body::Json(json!({"model": things.bot, "input": "Who?"}))),
-    // A bot does not go on with texts, and is no embedding model.
-    route("POST", "/v1/completions", Named)
+    // No bot goes on with texts or makes vectors, whether it is there or not.
+    route("POST", "/v1/completions", Own)
         .answers(400)
         .with(|things| Body::Json(json!({"model": things.bot, "prompt": "Who"}))),
-    route("POST", "/v1/embeddings", Named)
+    route("POST", "/v1/embeddings", Own)
         .answers(400)
         .with(|things| Body::Json(json!({"model": things.bot, "input": "Who"}))),
     route("POST", "/bots/{bot_id}/reindex", Named).answers(202),

@@ -327,10 +327,12 @@ fn reply(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Rep
         .get("content-type")
         .map(|value| value.to_str().unwrap().to_owned())
         .unwrap_or_default();
+    let body = response.body_mut().read_to_vec().unwrap();
     Reply {
         status: response.status().as_u16(),
         content_type,
         headers: response.headers().clone(),
-        body: response.body_mut().read_to_string().unwrap(),
+        // Pictures are no text.
+        body: String::from_utf8_lossy(&body).into_owned(),
     }
 }

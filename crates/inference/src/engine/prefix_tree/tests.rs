@@ -123,7 +123,7 @@ fn assert_same(tree: &Tree, model: &Model) {
     assert_eq!(tree.leaves.len(), tree.nodes.len() - inner);
 }
 
-fn is_root(parent: &&Parent) -> bool {
+fn is_root(parent: &&Parent<u64>) -> bool {
     matches!(parent, Parent::Root(_))
 }
 
@@ -204,7 +204,7 @@ fn insert_in_both(
         true => random.random_range(0..3),
         false => usize::MAX,
     };
-    let missing = model.insert(&kind, text, most);
+    let missing = model.insert(kind, text, most);
     let mut asked = Vec::new();
     let inserted = tree.insert(&kind, text, |index| {
         if asked.len() == most {
