@@ -7,6 +7,7 @@ mod bots;
 mod chats;
 mod documents;
 mod echo;
+mod keys;
 mod models;
 mod pictures;
 mod settings;
