@@ -6,13 +6,13 @@ use longtrainer_inference::{
     Error, FinishReason, GenerateRequest, Generation, Message, Result, StreamItem, TextModel,
     TextModelInfo, TextStream, Usage,
 };
+use longtrainer_benches::MemoryLog;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::Soak;
 use crate::client::Client;
 use crate::known::KnownAnswers;
-use crate::memory::MemoryLog;
 use crate::plan::{Kind, Plan, Planner, Reader};
 use crate::tally::{Ending, Tally};
 
