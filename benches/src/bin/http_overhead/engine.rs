@@ -12,6 +12,7 @@ use longtrainer::{
     StreamItem,
 };
 
+use crate::sample::PAUSE;
 use crate::texts::Texts;
 
 /// The same models as the server's, in this process.
@@ -79,6 +80,7 @@ impl Engine {
     /// How long each of some requests for one token took.
     pub(crate) fn times(&self, question: &str, requests: usize) -> Result<Vec<Duration>> {
         let time = |_| {
+            thread::sleep(PAUSE);
             let started = Instant::now();
             self.answer(question, 1)?;
             Ok(started.elapsed())

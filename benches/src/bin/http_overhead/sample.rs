@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 /// Time for the threads of the way before to go to sleep, so that none of them is in the next one's way.
 const REST: Duration = Duration::from_millis(300);
 
+/// The same between two requests that are timed one by one: the engine's helpers stay awake for a moment,
+/// which whoever asks again at once would find them in, and whoever comes over a connection just not.
+pub(crate) const PAUSE: Duration = Duration::from_millis(5);
+
 /// A stretch of work, timed.
 pub(crate) struct Sample<T> {
     /// What came of it.

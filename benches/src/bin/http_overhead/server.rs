@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::engine::Answer;
+use crate::sample::PAUSE;
 
 /// How an answer is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,7 @@ impl Server {
             client.get_done(&Asked::get("/health")).await?;
             let mut times = Vec::with_capacity(requests);
             for _ in 0..requests {
+                tokio::time::sleep(PAUSE).await;
                 let started = Instant::now();
                 let reply = client.ask(asked).await?;
                 times.push(started.elapsed());

@@ -53,6 +53,9 @@ struct Complaints {
 impl Tally {
     pub(crate) fn count(&self, act: Act, ending: Ending) {
         let mut acts = lock(&self.acts);
+        if ending == Ending::Idle {
+            return;
+        }
         let endings = acts.entry(act).or_default();
         match ending {
             Ending::Done => endings.done += 1,

@@ -21,7 +21,7 @@ pub(super) async fn ask(visitor: &mut Visitor) -> Acted {
     let cases: [(Asked, &[u16]); 10] = [
         (Asked::get(format!("/bots/{NOBODY}")), &[404]),
         (Asked::get("/no/such/route"), &[404]),
-        (Asked::new(Method::POST, "/bots").body(json, "{\"bot"), &[400]),
+        (Asked::new(Method::POST, "/bots").body(json, "{\"bot"), &[422]),
         (Asked::post("/bots", &json!({"colour": "red"})), &[422]),
         (
             Asked::post(format!("{chats}/chat-nonsense"), &json!({"query": "?"})),
