@@ -95,7 +95,9 @@ impl Engine {
                 .iter()
                 .map(|questions| scope.spawn(|| self.one_chat(questions, max_tokens)))
                 .collect();
-            let answers = asking.into_iter().map(|chat| chat.join().map_err(panicked)?);
+            let answers = asking
+                .into_iter()
+                .map(|chat| chat.join().map_err(panicked)?);
             Ok(answers.collect::<Result<Vec<_>>>()?.concat())
         })
     }
@@ -134,10 +136,8 @@ impl Engine {
         };
         thread::scope(|scope| {
             let calling: Vec<_> = (0..callers).map(|_| scope.spawn(work)).collect();
-            let ended = calling.into_iter();
-            ended
-                .map(|caller| caller.join().map_err(panicked)?)
-                .collect()
+            let mut ended = calling.into_iter();
+            ended.try_for_each(|caller| caller.join().map_err(panicked)?)
         })
     }
 }

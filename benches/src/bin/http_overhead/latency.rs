@@ -28,7 +28,10 @@ fn check_alike(ways: &Ways) -> Result<()> {
         let replies = ways.server.chats(vec![vec![asked(ways, form)]])?;
         for reply in replies {
             let found = answer(&reply, form)?;
-            ensure!(found == expected, "the server says {found:?}, not {expected:?}");
+            ensure!(
+                found == expected,
+                "the server says {found:?}, not {expected:?}"
+            );
         }
     }
     Ok(())

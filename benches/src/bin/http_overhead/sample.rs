@@ -31,7 +31,9 @@ impl<T> Sample<T> {
         let started = Instant::now();
         let found = work()?;
         let seconds = started.elapsed().as_secs_f64();
-        let used = processor_seconds().zip(used).map(|(end, start)| end - start);
+        let used = processor_seconds()
+            .zip(used)
+            .map(|(end, start)| end - start);
         Ok(Self {
             found,
             seconds,

@@ -88,7 +88,10 @@ impl Server {
             }
             let last = working.join_all().await;
             let last: Vec<_> = last.into_iter().collect::<Result<_>>()?;
-            last.into_iter().flatten().next().context("nothing was asked")
+            last.into_iter()
+                .flatten()
+                .next()
+                .context("nothing was asked")
         })
     }
 }
@@ -146,7 +149,9 @@ pub(crate) fn answer(reply: &[u8], form: Form) -> Result<Answer> {
 
 fn whole(reply: &Value) -> Option<Answer> {
     Some(Answer {
-        text: reply["choices"][0]["message"]["content"].as_str()?.to_owned(),
+        text: reply["choices"][0]["message"]["content"]
+            .as_str()?
+            .to_owned(),
         tokens: usize::try_from(reply["usage"]["completion_tokens"].as_u64()?).ok()?,
     })
 }
@@ -155,10 +160,15 @@ fn streamed(reply: &str) -> Option<Answer> {
     let (mut text, mut tokens) = (String::new(), None);
     for data in reply.lines().filter_map(|line| line.strip_prefix("data: ")) {
         if data == "[DONE]" {
-            return Some(Answer { text, tokens: tokens? });
+            return Some(Answer {
+                text,
+                tokens: tokens?,
+            });
         }
         let event: Value = serde_json::from_str(data).ok()?;
-        text += event["choices"][0]["delta"]["content"].as_str().unwrap_or_default();
+        text += event["choices"][0]["delta"]["content"]
+            .as_str()
+            .unwrap_or_default();
         tokens = event["usage"]["completion_tokens"]
             .as_u64()
             .and_then(|tokens| usize::try_from(tokens).ok())

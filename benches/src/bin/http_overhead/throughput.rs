@@ -20,7 +20,8 @@ pub(crate) struct Load {
 
 /// Tokens a second of each round, by form and way.
 pub(crate) fn measure(ways: &Ways, rounds: usize, load: &Load) -> Result<Value> {
-    let mut measured = json!({"chats": load.chats, "answers": load.answers, "max_tokens": load.max_tokens});
+    let mut measured =
+        json!({"chats": load.chats, "answers": load.answers, "max_tokens": load.max_tokens});
     // One round that is not counted warms both ways up.
     let numbers = (0..=rounds).map(|turn| turn * 2 * load.questions());
     for (turn, first) in numbers.enumerate() {
@@ -66,7 +67,10 @@ fn round(ways: &Ways, turn: usize, load: &Load, form: Form, first: usize) -> Res
     let replies = server.found.iter().map(|reply| answer(reply, form));
     let replies = replies.collect::<Result<Vec<_>>>()?;
     for (asked, (ours, theirs)) in chats.concat().iter().zip(engine.found.iter().zip(&replies)) {
-        ensure!(ours == theirs, "{asked:?}: the engine says {ours:?}, the server {theirs:?}");
+        ensure!(
+            ours == theirs,
+            "{asked:?}: the engine says {ours:?}, the server {theirs:?}"
+        );
     }
     let tokens = replies.iter().map(|answer| answer.tokens).sum();
     Ok(json!({"tokens": tokens, "engine": engine.rate(tokens), "server": server.rate(tokens)}))

@@ -46,9 +46,17 @@ impl Checked {
 pub(crate) async fn check(client: &mut HttpClient, account: &Account) -> Result<Checked> {
     settle(client).await?;
     // Nobody else has it while this runs, but it is not held while the server is asked.
-    let ledger = std::mem::take(&mut *account.ledger.lock().unwrap_or_else(PoisonError::into_inner));
+    let ledger = std::mem::take(
+        &mut *account
+            .ledger
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+    );
     let checked = check_ledger(client, &ledger).await;
-    *account.ledger.lock().unwrap_or_else(PoisonError::into_inner) = ledger;
+    *account
+        .ledger
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = ledger;
     checked
 }
 
@@ -102,7 +110,9 @@ async fn check_bot(
         let is_done = found.status == 200 && found.json()?["status"] == "success";
         checked.that(is_done, || format!("job {job} of {id}: {}", found.text()));
     }
-    let chats = client.get_done(&Asked::get(format!("/bots/{id}/chats"))).await?;
+    let chats = client
+        .get_done(&Asked::get(format!("/bots/{id}/chats")))
+        .await?;
     for (chat_id, chat) in &bot.chats {
         check_chat(client, checked, &chats, chat_id, chat).await?;
     }
@@ -126,14 +136,18 @@ async fn check_documents(
         checked.that(is_there, || format!("document {file} of {id}"));
     }
     for gone in &bot.gone_documents {
-        let is_there = documents.iter().any(|document| document["document_id"] == *gone);
+        let is_there = documents
+            .iter()
+            .any(|document| document["document_id"] == *gone);
         checked.that(!is_there, || format!("document {gone} of {id} is back"));
     }
     for (document, text) in &bot.texts {
         let asked = Asked::get(format!("/bots/{id}/documents/{document}"));
         let found = client.ask(&asked).await?;
         let is_there = found.status == 200 && found.json()?["page_content"] == **text;
-        checked.that(is_there, || format!("text {document} of {id}: {}", found.text()));
+        checked.that(is_there, || {
+            format!("text {document} of {id}: {}", found.text())
+        });
     }
     Ok(())
 }
@@ -157,8 +171,7 @@ async fn check_chat(
         let is_it = |turn: &&Value| turn["question"] == **question;
         let turn = turns.iter().find(is_it);
         let field = chat.kind.answer_field();
-        let is_whole =
-            |turn: &Value| turn[field] == **answer && turn["status"] == "complete";
+        let is_whole = |turn: &Value| turn[field] == **answer && turn["status"] == "complete";
         checked.that(turn.is_some_and(is_whole), || {
             format!("a turn of {id}: {question:?} was answered {answer:?}, stored is {turn:?}")
         });

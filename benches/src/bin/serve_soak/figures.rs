@@ -134,8 +134,8 @@ async fn in_flight(soak: &Soak) -> Option<String> {
             Err(error) => return Some(format!("GET /metrics: {error:#}")),
         };
         let requests = sum(&page, "longtrainer_http_requests_in_flight");
-        let answers = sum(&page, "longtrainer_engine_running")
-            + sum(&page, "longtrainer_engine_waiting");
+        let answers =
+            sum(&page, "longtrainer_engine_running") + sum(&page, "longtrainer_engine_waiting");
         if requests <= 1 && answers == 0 {
             return None;
         }

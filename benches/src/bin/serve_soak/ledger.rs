@@ -92,7 +92,10 @@ impl Ledger {
 
     /// Notes something of a chat.
     pub(crate) fn of_chat(&mut self, bot: &str, chat: &str, note: impl FnOnce(&mut Chat)) {
-        let chat = self.bots.get_mut(bot).and_then(|bot| bot.chats.get_mut(chat));
+        let chat = self
+            .bots
+            .get_mut(bot)
+            .and_then(|bot| bot.chats.get_mut(chat));
         if let Some(chat) = chat {
             note(chat);
             self.count += 1;

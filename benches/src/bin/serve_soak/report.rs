@@ -92,7 +92,9 @@ impl Summary {
                 endings.done, endings.left, endings.refused, endings.killed, endings.wrong
             );
         }
-        println!("\n| kill | after | acknowledged | ready after | checked | lost |\n|---|---|---|---|---|---|");
+        println!(
+            "\n| kill | after | acknowledged | ready after | checked | lost |\n|---|---|---|---|---|---|"
+        );
         for (number, kill) in (1..).zip(&self.kills) {
             println!(
                 "| {number} | {:.0} s | {} | {:.0} ms | {} | {} |",
@@ -107,12 +109,21 @@ impl Summary {
             "checked at the end: {}; lost in all: {}; complaints: {}",
             self.checked_at_the_end, self.lost, self.complaint_count
         );
-        println!("{}", if self.has_passed() { "passed" } else { "failed" });
+        println!(
+            "{}",
+            if self.has_passed() {
+                "passed"
+            } else {
+                "failed"
+            }
+        );
     }
 
     /// A line for each server: its memory without keys and values, and these.
     fn print_memory(&self) {
-        println!("\n| server | samples | memory less cache, first | last | most | cache, last | store, last |");
+        println!(
+            "\n| server | samples | memory less cache, first | last | most | cache, last | store, last |"
+        );
         println!("|---|---|---|---|---|---|---|");
         let lives = self.memory.last().map_or(0, |sample| sample.life);
         for life in 1..=lives {

@@ -73,7 +73,10 @@ impl ServerProcess {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        bail!("the server was not ready after {} seconds", PATIENCE.as_secs());
+        bail!(
+            "the server was not ready after {} seconds",
+            PATIENCE.as_secs()
+        );
     }
 
     /// Whether it runs. It must not end by itself.

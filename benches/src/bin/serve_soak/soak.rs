@@ -154,11 +154,7 @@ fn default_model(listed: &Value, role: &str) -> Result<String> {
     Ok(name?.to_owned())
 }
 
-fn send(
-    soak: &Arc<Soak>,
-    seed: u64,
-    keys: Vec<Option<String>>,
-) -> (Vec<Account>, JoinSet<()>) {
+fn send(soak: &Arc<Soak>, seed: u64, keys: Vec<Option<String>>) -> (Vec<Account>, JoinSet<()>) {
     let (mut accounts, mut visiting) = (Vec::new(), JoinSet::new());
     for (number, key) in keys.into_iter().enumerate() {
         let visitor = Visitor::new(soak, number, seed, key.clone());
@@ -209,7 +205,9 @@ impl Keeper {
             }
         }
         if !self.server.is_running() {
-            self.soak.tally.complain("the server ended by itself".to_owned());
+            self.soak
+                .tally
+                .complain("the server ended by itself".to_owned());
         }
     }
 
@@ -256,8 +254,7 @@ impl Keeper {
     async fn check_all(&self) -> Result<Checked> {
         let mut all = Checked::default();
         for account in &self.accounts {
-            let mut client =
-                HttpClient::new(&self.server.address).with_key(account.key.clone());
+            let mut client = HttpClient::new(&self.server.address).with_key(account.key.clone());
             let checked = check(&mut client, account).await?;
             for lost in &checked.complaints {
                 self.soak.tally.complain(format!("lost: {lost}"));
@@ -271,7 +268,9 @@ impl Keeper {
         let everybody = async {
             while let Some(ended) = visiting.join_next().await {
                 if let Err(error) = ended {
-                    self.soak.tally.complain(format!("a visitor panicked: {error}"));
+                    self.soak
+                        .tally
+                        .complain(format!("a visitor panicked: {error}"));
                 }
             }
         };

@@ -90,8 +90,14 @@ fn checked(pages: Pages) -> Checked {
             ledger: Arc::new(Mutex::new(ledger())),
             key: None,
         };
-        let checked = check(&mut HttpClient::new(address), &account).await.unwrap();
-        assert_eq!(account.ledger.lock().unwrap().bots.len(), 1, "the ledger is given back");
+        let checked = check(&mut HttpClient::new(address), &account)
+            .await
+            .unwrap();
+        assert_eq!(
+            account.ledger.lock().unwrap().bots.len(),
+            1,
+            "the ledger is given back"
+        );
         checked
     })
 }
@@ -107,7 +113,11 @@ fn whatever_is_missing_or_back_is_found() {
     let forgetful: [(&'static str, Option<Value>, &str); 9] = [
         ("/bots/b1", None, "b1"),
         ("/jobs/j1", Some(json!({"status": "failed"})), "job j1"),
-        ("/bots/b1/documents", Some(json!({"documents": []})), "a.txt"),
+        (
+            "/bots/b1/documents",
+            Some(json!({"documents": []})),
+            "a.txt",
+        ),
         (
             "/bots/b1/documents/4",
             Some(json!({"page_content": "for"})),

@@ -69,7 +69,11 @@ impl Visitor {
         let ledger = self.ledger();
         let (bots, chats) = (
             ledger.bots.len(),
-            ledger.bots.values().map(|bot| bot.chats.len()).sum::<usize>(),
+            ledger
+                .bots
+                .values()
+                .map(|bot| bot.chats.len())
+                .sum::<usize>(),
         );
         drop(ledger);
         match (bots, chats) {

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use longtrainer_benches::MemoryLog;
 use longtrainer_inference::{
     Error, FinishReason, GenerateRequest, Generation, Message, Result, StreamItem, TextModel,
     TextModelInfo, TextStream, Usage,
 };
-use longtrainer_benches::MemoryLog;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 

@@ -130,7 +130,11 @@ pub(super) async fn create(visitor: &mut Visitor) -> Acted {
     let Some(bot) = visitor.any_bot() else {
         return Ok(Ending::Idle);
     };
-    let chats = visitor.ledger().bots.get(&bot).map_or(0, |bot| bot.chats.len());
+    let chats = visitor
+        .ledger()
+        .bots
+        .get(&bot)
+        .map_or(0, |bot| bot.chats.len());
     if chats >= MOST {
         return Ok(Ending::Idle);
     }
@@ -159,7 +163,9 @@ pub(super) async fn rename(visitor: &mut Visitor) -> Acted {
         return Ok(Ending::Idle);
     };
     let title = visitor.name();
-    visitor.ledger().of_chat(&bot, &chat, |chat| chat.title = None);
+    visitor
+        .ledger()
+        .of_chat(&bot, &chat, |chat| chat.title = None);
     let path = format!("/{}/{chat}", kind.path());
     let asked = Asked::new(hyper::Method::PATCH, path).json(&json!({"title": title}));
     visitor.get_done(&asked).await?;
@@ -179,7 +185,9 @@ pub(super) async fn delete(visitor: &mut Visitor) -> Acted {
         bot.chats.remove(&chat);
     });
     let path = format!("/{}/{chat}", kind.path());
-    visitor.get_done(&Asked::new(hyper::Method::DELETE, path)).await?;
+    visitor
+        .get_done(&Asked::new(hyper::Method::DELETE, path))
+        .await?;
     visitor
         .ledger()
         .of_bot(&bot, |bot| bot.gone_chats.push((kind, chat)));

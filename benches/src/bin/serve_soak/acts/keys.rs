@@ -23,7 +23,10 @@ pub(super) async fn create(visitor: &mut Visitor) -> Acted {
     let (name, tenant) = (visitor.name(), visitor.tenant());
     let asked = Asked::post("/keys", &json!({"name": name, "tenant": tenant}));
     let made = owner.get_done(&asked).await?;
-    let (id, key) = (text_of(&asked, &made, "key_id")?, text_of(&asked, &made, "key")?);
+    let (id, key) = (
+        text_of(&asked, &made, "key_id")?,
+        text_of(&asked, &made, "key")?,
+    );
     let mut ledger = visitor.ledger();
     ledger.keys.insert(id, key);
     ledger.count += 1;

@@ -92,8 +92,7 @@ pub(super) async fn complete(visitor: &mut Visitor) -> Acted {
 /// The same by the newest of OpenAI's routes.
 pub(super) async fn respond(visitor: &mut Visitor) -> Acted {
     let input = visitor.words(40);
-    let body =
-        json!({"model": visitor.soak.text_model, "input": input, "max_output_tokens": 16, "store": false});
+    let body = json!({"model": visitor.soak.text_model, "input": input, "max_output_tokens": 16, "store": false});
     let asked = Asked::post("/v1/responses", &body);
     let answer = visitor.get_done(&asked).await?;
     has(&asked, &answer, "/output/0/content/0/text")

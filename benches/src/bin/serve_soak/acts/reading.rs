@@ -20,7 +20,11 @@ pub(super) async fn search(visitor: &mut Visitor) -> Acted {
     let found = visitor.get_done(&asked).await?;
     match found["documents"].is_array() {
         true => Ok(Ending::Done),
-        false => Err(Trouble::lacks(&asked.name(), "documents", &found.to_string())),
+        false => Err(Trouble::lacks(
+            &asked.name(),
+            "documents",
+            &found.to_string(),
+        )),
     }
 }
 

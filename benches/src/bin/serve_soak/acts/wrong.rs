@@ -21,14 +21,20 @@ pub(super) async fn ask(visitor: &mut Visitor) -> Acted {
     let cases: [(Asked, &[u16]); 10] = [
         (Asked::get(format!("/bots/{NOBODY}")), &[404]),
         (Asked::get("/no/such/route"), &[404]),
-        (Asked::new(Method::POST, "/bots").body(json, "{\"bot"), &[422]),
+        (
+            Asked::new(Method::POST, "/bots").body(json, "{\"bot"),
+            &[422],
+        ),
         (Asked::post("/bots", &json!({"colour": "red"})), &[422]),
         (
             Asked::post(format!("{chats}/chat-nonsense"), &json!({"query": "?"})),
             &[400, 404, 422],
         ),
         (
-            Asked::post(format!("/bots/{bot}/documents/path"), &json!({"path": "/etc/passwd"})),
+            Asked::post(
+                format!("/bots/{bot}/documents/path"),
+                &json!({"path": "/etc/passwd"}),
+            ),
             &[403],
         ),
         (
