@@ -74,6 +74,9 @@ pub(crate) struct Flags {
     /// Give every visitor a tenant and a key, and have keys made and revoked
     #[arg(long)]
     pub(crate) keys: bool,
+    /// Folder for what the server stores, which stays [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
     /// Where the server's log goes [default: nowhere]
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,

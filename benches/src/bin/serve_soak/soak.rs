@@ -65,8 +65,9 @@ pub(crate) struct Account {
 /// Runs everything as the flags say.
 pub(crate) async fn run(flags: &Flags) -> Result<Summary> {
     ensure!(flags.visitors > 0, "--visitors starts at 1");
-    let folder = tempfile::tempdir()?;
-    let program = program(flags, folder.path())?;
+    let temporary = tempfile::tempdir()?;
+    let folder = flags.folder.as_deref().unwrap_or(temporary.path());
+    let program = program(flags, folder)?;
     let server = ServerProcess::start(&program).await?;
     let (soak, keys) = open(flags, &program, &server).await?;
     let soak = Arc::new(soak);
@@ -85,7 +86,8 @@ pub(crate) async fn run(flags: &Flags) -> Result<Summary> {
 
 fn program(flags: &Flags, folder: &std::path::Path) -> Result<Program> {
     let allowed = folder.join("allowed");
-    std::fs::create_dir(&allowed)?;
+    std::fs::create_dir_all(&allowed)
+        .with_context(|| format!("cannot make {}", allowed.display()))?;
     Ok(Program {
         serve: flags.serve.clone(),
         data_dir: folder.join("data"),

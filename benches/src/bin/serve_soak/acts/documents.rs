@@ -16,13 +16,23 @@ use crate::visitor::{Visitor, text_of};
 const BOUNDARY: &str = "a-boundary-that-no-text-has";
 /// Words of a document at most.
 const WORDS: usize = 300;
+/// Documents of a bot at most, so that memory which grows is not that of more documents.
+const MOST: usize = 60;
 
 /// Sends files to any bot.
 pub(super) async fn upload(visitor: &mut Visitor) -> Acted {
-    match visitor.any_bot() {
+    match bot_with_room(visitor) {
         Some(bot) => upload_to(visitor, &bot).await,
         None => Ok(Ending::Idle),
     }
+}
+
+/// A bot that may have more documents.
+fn bot_with_room(visitor: &mut Visitor) -> Option<String> {
+    let bot = visitor.any_bot()?;
+    let ledger = visitor.ledger();
+    let known = ledger.bots.get(&bot)?;
+    (known.files.len() + known.texts.len() < MOST).then_some(bot)
 }
 
 /// Sends one to three files to a bot.
@@ -65,7 +75,7 @@ fn form(files: &[(String, String)], with_build: bool) -> String {
 
 /// Has the server read a file of its machine.
 pub(super) async fn add_path(visitor: &mut Visitor) -> Acted {
-    let Some(bot) = visitor.any_bot() else {
+    let Some(bot) = bot_with_room(visitor) else {
         return Ok(Ending::Idle);
     };
     let name = format!("{}.txt", visitor.name());
