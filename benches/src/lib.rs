@@ -2,13 +2,15 @@
 
 mod engine_flags;
 mod http_client;
+mod http_message;
 mod memory_log;
 mod precision_flag;
 
 use std::time::{Duration, Instant};
 
 pub use engine_flags::EngineFlags;
-pub use http_client::{Asked, HttpClient, Pieces, Reply};
+pub use http_client::{HttpClient, Pieces};
+pub use http_message::{Asked, Reply};
 pub use memory_log::MemoryLog;
 pub use precision_flag::PrecisionFlag;
 

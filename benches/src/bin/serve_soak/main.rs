@@ -22,6 +22,7 @@
 mod acts;
 mod check;
 mod figures;
+mod keeper;
 mod ledger;
 mod plan;
 mod report;
