@@ -1,17 +1,10 @@
 //! The published vision model by its name: a folder of its shape, with the files that the built-in list
 //! names and no others, lies in the models folder and is loaded and asked, offline.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    unreachable_pub,
-    reason = "helpers of tests"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../../inference/tests/support/hub.rs"]
 mod hub;
-#[allow(dead_code, reason = "other tests use the rest")]
-mod support;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,7 +14,6 @@ use longtrainer::models::{ModelEntry, Registry, RegistryOptions, Role, Source, s
 use longtrainer::{BotOptions, Defaults, ImageInput, LongTrainer, ResponseOptions};
 use safetensors::Dtype;
 use serde_json::json;
-use support::bitmap_of;
 use tempfile::TempDir;
 
 const NAME: &str = "SmolVLM-256M-Instruct";
@@ -82,6 +74,17 @@ fn write_list(path: &Path, weights: &Path) {
     fs::write(path, text).unwrap();
 }
 
+/// A bitmap of 24 bits a pixel; `width` is a multiple of 4, so that rows need no filling.
+fn red_bitmap(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    let numbers = [54 + 3 * width * height, 0, 54, 40, width, height];
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    bytes.extend([1, 0, 24, 0]);
+    bytes.extend([0; 24]);
+    bytes.extend([0, 0, 255].repeat((width * height) as usize));
+    bytes
+}
+
 struct World {
     root: TempDir,
 }
@@ -135,7 +138,7 @@ fn the_published_model_is_one_name_away() {
     trainer.create_bot(&bot, BotOptions::default()).unwrap();
     let chat = trainer.new_vision_chat(&bot).unwrap();
     let picture = world.root.path().join("picture.bmp");
-    fs::write(&picture, bitmap_of(40, 30, [0, 0, 255])).unwrap();
+    fs::write(&picture, red_bitmap(40, 30)).unwrap();
     let answer = trainer
         .get_vision_response(
             "What is it?",

@@ -126,14 +126,16 @@ pub enum Error {
     /// A file was fetched from a revision that the list of models no longer names.
     #[error(
         "{} is of another revision: it was fetched from {fetched_from}, which the list of models no \
-         longer names",
-        path.display()
+         longer names. Fetch it again, or delete {} if it is the right one",
+        path.display(), noted_in.display()
     )]
     OtherRevision {
         /// The file.
         path: PathBuf,
         /// Repository and revision that it was fetched from.
         fetched_from: String,
+        /// The file that says so.
+        noted_in: PathBuf,
     },
     /// The notes on what a model's files were cannot be read as such.
     #[error(

@@ -53,6 +53,8 @@ pub enum FileState {
     OtherRevision {
         /// Repository and revision that it was fetched from.
         fetched_from: String,
+        /// The file that says so.
+        noted_in: PathBuf,
     },
 }
 
@@ -127,9 +129,14 @@ impl FileReport {
                 actual,
                 noted_in,
             },
-            FileState::OtherRevision { fetched_from } => {
-                Error::OtherRevision { path, fetched_from }
-            }
+            FileState::OtherRevision {
+                fetched_from,
+                noted_in,
+            } => Error::OtherRevision {
+                path,
+                fetched_from,
+                noted_in,
+            },
             _ => return None,
         })
     }
@@ -169,15 +176,17 @@ fn against_note(
     let Some(note) = first_seen.of(path) else {
         return FileState::FirstSeen { sha256: actual };
     };
+    let noted_in = first_seen.path().to_owned();
     match &note.fetched_from {
         Some(pin) if !entry.has_pin(pin) => FileState::OtherRevision {
             fetched_from: pin.clone(),
+            noted_in,
         },
         _ if note.sha256 == actual => FileState::Unchanged,
         _ => FileState::Changed {
             before: note.sha256.clone(),
             actual,
-            noted_in: first_seen.path().to_owned(),
+            noted_in,
         },
     }
 }

@@ -229,7 +229,7 @@ fn verify(registry: &Registry, name: &str, output: &mut Output) -> anyhow::Resul
             FileState::Changed { before, actual, .. } => {
                 format!("CHANGED: sha256 {actual}, was {before} when it was first seen")
             }
-            FileState::OtherRevision { fetched_from } => {
+            FileState::OtherRevision { fetched_from, .. } => {
                 format!("OF ANOTHER REVISION: {fetched_from}")
             }
             other => format!("DAMAGED: {other:?}"),

@@ -6,9 +6,9 @@
 //! if it falls silent, left behind; and it checks no hash, so the file is checked (`wanted`) before
 //! it is moved from the client's cache layout, kept in a work folder, to its place.
 
+mod blobs;
 mod wanted;
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -25,6 +25,7 @@ use crate::place::move_into_place;
 use crate::progress::Progress;
 use crate::source::{HUB_WORK, Request, remove_tree};
 
+use self::blobs::{drop_useless_part, find_blob};
 use self::wanted::{Delivery, Wanted};
 
 /// How long the hub may take for its first answer.
@@ -324,45 +325,6 @@ impl hf_hub::api::Progress for Reporter {
     }
 
     fn finish(&mut self) {}
-}
-
-/// The one whole file among the client's blobs.
-fn find_blob(blobs: &Path) -> Option<PathBuf> {
-    files_of(blobs)
-        .into_iter()
-        .find(|path| !has_extension(path, &["part", "lock"]))
-}
-
-/// Removes a partial file that cannot be continued, because the client would ask for bytes past its
-/// end. Without a size that cannot be ruled out; such files are small, and begin anew.
-fn drop_useless_part(blobs: &Path, size: Option<u64>) -> Result<()> {
-    let is_short = |path: &Path| {
-        let whole = size.unwrap_or_default();
-        std::fs::metadata(path).is_ok_and(|found| found.len() < whole)
-    };
-    for part in files_of(blobs) {
-        if has_extension(&part, &["part"]) && !is_short(&part) {
-            std::fs::remove_file(&part).map_err(Error::io("remove", &part))?;
-        }
-    }
-    Ok(())
-}
-
-/// The files in a folder and in those below it.
-fn files_of(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| entry.path());
-    paths
-        .flat_map(|path| match path.is_dir() {
-            true => files_of(&path),
-            false => vec![path],
-        })
-        .collect()
-}
-
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str);
-    extension.is_some_and(|extension| extensions.contains(&extension))
 }
 
 fn is_full(error: &std::io::Error) -> bool {
