@@ -470,7 +470,7 @@ fn models_kind(error: &longtrainer_models::Error) -> ErrorKind {
     match error {
         E::UnknownModel { .. } => ErrorKind::NotFound,
         E::Manifest { .. } => ErrorKind::InvalidInput,
-        E::Io { .. } | E::DiskFull { .. } => ErrorKind::Internal,
+        E::Io { .. } | E::DiskFull { .. } | E::FirstSeen { .. } => ErrorKind::Internal,
         _ => ErrorKind::Unavailable,
     }
 }
