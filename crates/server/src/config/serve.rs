@@ -96,7 +96,7 @@ pub struct ServeSection {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<PathBuf>,
-    /// Origin whose web pages may use the server, as https://app.example; may be given more than once
+    /// Origin whose web pages may use the server, as `https://app.example`; may be given more than once
     #[arg(
         long = "cors-origin",
         value_name = "ORIGIN",
