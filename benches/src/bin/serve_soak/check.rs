@@ -88,7 +88,8 @@ async fn check_ledger(client: &mut HttpClient, ledger: &Ledger) -> Result<Checke
     }
     for key in &ledger.revoked {
         let status = status_with(client, key).await?;
-        checked.that(status == 401, || format!("a revoked key: {status}"));
+        // The documented status of a wrong key; 401 is for none.
+        checked.that(status == 403, || format!("a revoked key: {status}"));
     }
     Ok(checked)
 }
