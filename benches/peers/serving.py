@@ -31,6 +31,7 @@ from side_by_side import (
     longtrainer_bench,
     longtrainer_version,
     print_machine,
+    usable_cores,
     write_json,
 )
 
@@ -169,6 +170,7 @@ def parse_options():
     parser.add_argument("--model", required=True, metavar="FILE.gguf")
     parser.add_argument("--squad", required=True, metavar="FILE.json", help="texts and questions in SQuAD's layout")
     parser.add_argument("--serving", required=True, metavar="PROGRAM", help="our engine behind HTTP")
+    parser.add_argument("--serve", metavar="PROGRAM", help="the server that people run, to be measured beside the engine")
     parser.add_argument("--llama-server", required=True, metavar="PROGRAM")
     parser.add_argument("--llama-server-flags", default="", metavar="FLAGS", help="further flags for it, in one string")
     parser.add_argument("--longtrainer", metavar="PROGRAM", help="for the model's own decoding speed and the version")
@@ -183,6 +185,8 @@ def parse_options():
     unknown = set(options.scenarios) - set(SCENARIOS)
     if unknown:
         parser.error(f"unknown scenarios {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    if options.serve and options.threads != usable_cores():
+        parser.error(f"serve runs on all {usable_cores()} cores; --threads must be as many")
     names = {each.name for each in systems(options)}
     if options.systems and set(options.systems) - names:
         parser.error(f"unknown systems; there are {', '.join(sorted(names))}")

@@ -6,7 +6,7 @@ import statistics
 from side_by_side import number, summary, with_spread
 
 OURS, PLAIN, PEER, PEER_NGRAMS = "longtrainer", "longtrainer, no guessing", "llama-server", "llama-server, n-grams"
-BARE = "longtrainer bench"
+BARE, SERVE = "longtrainer bench", "longtrainer serve"
 
 TITLES = {
     "chats": "Eight chats at once: prompts of 1,000 tokens that share 600, 64 new tokens each",
@@ -19,6 +19,10 @@ TITLES = {
 BARS = [
     ("chats", "tokens_per_second", OURS, PEER, 1.2, 3.0),
     ("chats", "first_token_p95", OURS, PEER, 0.8, 0.3),
+    ("chats", "tokens_per_second", SERVE, PEER, 1.2, 3.0),
+    ("chats", "first_token_p95", SERVE, PEER, 0.8, 0.3),
+    ("chats", "tokens_per_second", SERVE, OURS, 0.97, None),
+    ("chats", "first_token_p95", SERVE, OURS, None, None),
     ("follow_up", "first_token", OURS, PEER, 1.0, 0.5),
     ("rag", "tokens_per_second", OURS, PLAIN, 1.3, 2.0),
     ("rag", "tokens_per_second", OURS, PEER, None, None),

@@ -2,8 +2,6 @@
 
 import asyncio
 import dataclasses
-import os
-import pathlib
 import re
 import socket
 import subprocess
@@ -13,12 +11,15 @@ import urllib.error
 import urllib.request
 
 from serving_client import ask_all
-from side_by_side import Meter, Mismatch, check_cores
+from side_by_side import Meter, Mismatch, check_cores, process_seconds
 
 SLOTS = 8
 # Of llama-server, for each of its slots: more than the longest chat of the scenarios.
 SLOT_CONTEXT = 4096
 START_PATIENCE = 120
+
+# Stands for a fresh folder in a command; it is gone when the system is stopped.
+FOLDER = object()
 
 # llama.cpp's way of guessing tokens from the text so far, as `--help` names it; the rest is its default.
 NGRAM = ["--spec-type", "ngram-simple"]
@@ -33,6 +34,17 @@ class System:
     # What it needs in each request to be greedy and quick about it.
     request: dict
     scenarios: list
+
+
+def real_server(options, greedy: dict) -> list:
+    """The server that people run, with documents and store, on all cores: it has no flag for fewer."""
+    if not options.serve:
+        return []
+    command = [options.serve, "--offline", "--warm", "--data-dir", FOLDER, "--text-model", options.model]
+    # The bare engine has nothing against repetition, either.
+    request = {"model": options.model, "repetition_penalty": 1.0}
+    request |= {name: greedy[name] for name in ("temperature", "stream", "stream_options")}
+    return [System("longtrainer serve", command, request, ["chats", "follow_up", "rag", "alone"])]
 
 
 def systems(options) -> list:
@@ -51,6 +63,7 @@ def systems(options) -> list:
     peer += options.llama_server_flags.split()
     return [
         System("longtrainer", ours, {}, ["chats", "follow_up", "rag", "alone"]),
+        *real_server(options, greedy),
         System("longtrainer, no guessing", [*ours, "--speculation", "false"], {}, ["chats", "rag", "alone"]),
         System("llama-server", peer, greedy, ["chats", "follow_up", "rag", "alone"]),
         System("llama-server, n-grams", [*peer, *NGRAM], greedy, ["rag"]),
@@ -62,9 +75,11 @@ class Running:
 
     def __init__(self, system: System, threads: int):
         self.system, self.threads, self.port = system, threads, free_port()
-        self.command = [str(part) for part in [*system.command, "--port", self.port]]
 
     def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        parts = [self.folder.name if part is FOLDER else part for part in self.system.command]
+        self.command = [str(part) for part in [*parts, "--port", self.port]]
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(self.command, stdout=self.log, stderr=subprocess.STDOUT)
         try:
@@ -82,6 +97,7 @@ class Running:
             self.process.kill()
             self.process.wait()
         self.log.close()
+        self.folder.cleanup()
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_PATIENCE
@@ -113,11 +129,9 @@ class Running:
     def cpu_seconds(self) -> float:
         """The processor time of the server so far."""
         try:
-            stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
+            return process_seconds(self.process.pid)
         except OSError as problem:
             raise Mismatch(f"{self.system.name} is gone: {problem}\n{self.last_lines()}")
-        user, system = map(int, stat.rpartition(")")[2].split()[11:13])
-        return (user + system) / os.sysconf("SC_CLK_TCK")
 
     def meter(self) -> Meter:
         """Cores used by the server and this client together, and by everything else."""

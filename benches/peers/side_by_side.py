@@ -103,6 +103,13 @@ def children_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def process_seconds(process: int) -> float:
+    """The processor time of a process so far; of a process that is gone, an error of the system's."""
+    stat = pathlib.Path(f"/proc/{process}/stat").read_text()
+    user, system = map(int, stat.rpartition(")")[2].split()[11:13])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
+
+
 def run_counted(command: list, environment: dict | None = None) -> tuple[str, str, dict]:
     """Runs a program to its end: what it printed, what it complained of, and the cores it used."""
     meter = Meter(children_seconds)

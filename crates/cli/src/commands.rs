@@ -11,6 +11,7 @@ mod devices;
 mod docs;
 mod eval;
 mod init;
+mod keys;
 mod models;
 mod search;
 mod serve;
@@ -48,7 +49,10 @@ pub(crate) enum Command {
     /// List, fetch, verify and remove models
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// Serve the HTTP interface on this machine
+    /// Make, list and revoke the keys of those who may use the server
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Serve the HTTP interface
     Serve(serve::ServeFlags),
     /// Measure how well questions are answered
     #[command(subcommand)]
@@ -72,6 +76,7 @@ pub(crate) fn run(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Train(flags) => train::run(flags, session),
         Command::Search(flags) => search::run(flags, session),
         Command::Models(command) => models::run(command, session),
+        Command::Keys(command) => keys::run(command, session),
         Command::Serve(flags) => serve::run(flags, session),
         Command::Eval(command) => eval::run(command, session),
         Command::Bench(flags) => bench::run(flags, session),

@@ -4,37 +4,15 @@ use std::io;
 use std::path::PathBuf;
 
 use longtrainer::ErrorKind;
+use longtrainer_server::config::ConfigError;
 
 /// What can go wrong in the command itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum CliError {
-    /// The settings file exists and `--force` was not given.
-    #[error("{} exists already; --force overwrites it", path.display())]
-    ConfigExists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The settings file named with `--config` does not exist.
-    #[error("there is no settings file {}; `longtrainer init` writes one", path.display())]
-    ConfigMissing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The settings file has an unknown key, a value of the wrong type, or is not TOML.
-    #[error("the settings file {} is malformed", path.display())]
-    ConfigMalformed {
-        /// The file.
-        path: PathBuf,
-        /// The key and the line.
-        source: Box<toml::de::Error>,
-    },
-    /// A setting cannot be written as TOML.
-    #[error("the settings cannot be written as TOML")]
-    ConfigUnwritable {
-        /// Which, and why.
-        source: toml::ser::Error,
-    },
+    /// The settings file is missing, malformed, or cannot be written.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// This user has no data folder.
     #[error("no data folder was found for this user; name one with --data-dir")]
     NoDataDir,
@@ -127,13 +105,9 @@ impl CliError {
     /// Which kind of error it is, as the library calls them.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::ConfigExists { .. } => ErrorKind::Conflict,
-            Self::ConfigMissing { .. }
-            | Self::NoSuchSource { .. }
-            | Self::ChatOfAnotherBot { .. } => ErrorKind::NotFound,
-            Self::ConfigMalformed { .. }
-            | Self::ConfigUnwritable { .. }
-            | Self::NeedsYes { .. }
+            Self::Config(error) => error.kind(),
+            Self::NoSuchSource { .. } | Self::ChatOfAnotherBot { .. } => ErrorKind::NotFound,
+            Self::NeedsYes { .. }
             | Self::Usage { .. }
             | Self::PromptFile { .. }
             | Self::SchemaFile { .. }

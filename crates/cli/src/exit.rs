@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use longtrainer::ErrorKind;
 use longtrainer_server::Error as ServerError;
+use longtrainer_server::config::ConfigError;
 
 use crate::error::CliError;
 use crate::notes;
@@ -18,7 +19,7 @@ Exit codes:
     3  no such bot, chat, document or file of settings
     4  the input is at fault: a file, a question, a setting
     5  it clashes with what is there
-    6  a model or device is not available
+    6  a model or device is not available, or busy
   130  interrupted";
 
 /// Exit code of an interrupted command.
@@ -56,6 +57,9 @@ fn code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<longtrainer::Error>() {
         return code_of_kind(error.kind());
     }
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return code_of_kind(error.kind());
+    }
     match error.downcast_ref::<CliError>() {
         Some(CliError::Interrupted) => INTERRUPTED,
         Some(CliError::NeedsYes { .. } | CliError::Usage { .. }) => USAGE,
@@ -70,13 +74,18 @@ fn code(error: &anyhow::Error) -> u8 {
 
 fn kind_of_server_error(error: &ServerError) -> ErrorKind {
     match error {
-        ServerError::NotLoopback { .. } | ServerError::AllowedDirectory { .. } => {
-            ErrorKind::InvalidInput
-        }
+        ServerError::NoKeys { .. }
+        | ServerError::Tls { .. }
+        | ServerError::LinkNetwork { .. }
+        | ServerError::HalfOfTls { .. }
+        | ServerError::Origin { .. }
+        | ServerError::ZeroLimit { .. }
+        | ServerError::AllowedDirectory { .. } => ErrorKind::InvalidInput,
         ServerError::Listen { source, .. } if source.kind() == IoKind::AddrInUse => {
             ErrorKind::Conflict
         }
         ServerError::Jobs { source } => source.kind(),
+        ServerError::DataDir { source, .. } => source.kind(),
         _ => ErrorKind::Internal,
     }
 }
@@ -84,10 +93,12 @@ fn kind_of_server_error(error: &ServerError) -> ErrorKind {
 fn code_of_kind(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Internal => 1,
+        // Nobody but the owner sits here.
+        ErrorKind::Forbidden => 4,
         ErrorKind::NotFound => 3,
         ErrorKind::InvalidInput => 4,
         ErrorKind::Conflict => 5,
-        ErrorKind::Unavailable => 6,
+        ErrorKind::Unavailable | ErrorKind::Busy => 6,
     }
 }
 

@@ -7,7 +7,6 @@
 mod answer;
 mod chat_name;
 mod commands;
-mod config;
 mod confirm;
 mod error;
 mod exit;
@@ -26,12 +25,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::commands::Command;
 use crate::flags::Flags;
 use crate::session::Session;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    logging::start(&flags.global);
+    // A server's log is written as its settings say, which are not read yet.
+    if !matches!(flags.command, Command::Serve(_)) {
+        logging::start(&flags.global);
+    }
     exit::report(run(flags))
 }
 

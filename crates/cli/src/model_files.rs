@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use indicatif::HumanBytes;
-use longtrainer::models::{LocalModel, ModelStatus, Registry};
+use longtrainer::models::{LocalModel, ModelEntry, ModelStatus, Registry};
 use longtrainer::{BotRecord, LongTrainer, Result};
 
 use crate::notes::Notes;
@@ -52,7 +52,7 @@ pub(crate) fn pull(registry: &Registry, name: &str, notes: Notes) -> Result<Loca
     let entry = registry.entry(name)?;
     let is_here = matches!(registry.status(name), ModelStatus::Ready { .. });
     if !is_here && !registry.is_offline() {
-        let size = HumanBytes(entry.total_size());
+        let size = size(entry);
         let folder = registry.models_dir().join(name);
         notes.say(format_args!(
             "Fetching {name} ({size}) into {}",
@@ -60,4 +60,17 @@ pub(crate) fn pull(registry: &Registry, name: &str, notes: Notes) -> Result<Loca
         ));
     }
     Ok(registry.pull(name, &mut PullBar::new(notes))?)
+}
+
+/// The size of a model's files, for a person.
+pub(crate) fn size(entry: &ModelEntry) -> String {
+    size_text(entry.least_size(), entry.total_size().is_some())
+}
+
+/// A size in bytes, for a person; one that is not exact is the least.
+pub(crate) fn size_text(bytes: u64, is_exact: bool) -> String {
+    match is_exact {
+        true => HumanBytes(bytes).to_string(),
+        false => format!("at least {}", HumanBytes(bytes)),
+    }
 }

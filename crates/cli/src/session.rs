@@ -4,6 +4,7 @@ use std::path::Path;
 
 use longtrainer::LongTrainer;
 use longtrainer::models::Registry;
+use longtrainer_server::Verbosity;
 
 use crate::flags::GlobalFlags;
 use crate::notes::Notes;
@@ -15,6 +16,8 @@ pub(crate) struct Session {
     pub(crate) places: Places,
     pub(crate) notes: Notes,
     pub(crate) output: Output,
+    /// How much a server logs.
+    pub(crate) verbosity: Verbosity,
 }
 
 impl Session {
@@ -23,6 +26,7 @@ impl Session {
             places: Places::new(flags)?,
             notes: Notes::new(flags.quiet, flags.verbose > 0),
             output: Output::new(),
+            verbosity: Verbosity::new(flags.quiet, flags.verbose),
         })
     }
 
@@ -37,14 +41,23 @@ impl Session {
         data_dir: &Path,
         settings: Settings,
     ) -> anyhow::Result<LongTrainer> {
-        let trainer = LongTrainer::builder(data_dir)
+        Ok(self.open(data_dir, settings)?)
+    }
+
+    /// [`Session::trainer_in`], with the library's own error.
+    pub(crate) fn open(
+        &self,
+        data_dir: &Path,
+        settings: Settings,
+    ) -> longtrainer::Result<LongTrainer> {
+        LongTrainer::builder(data_dir)
             .registry(self.places.registry.clone())
             .device(self.places.device)
             .defaults(settings.defaults)
             .memory_budget(settings.memory_budget)
             .keep_alive(settings.keep_alive)
-            .build()?;
-        Ok(trainer)
+            .links(settings.links)
+            .build()
     }
 
     /// Opens the registry of models alone.

@@ -1,18 +1,13 @@
 //! The checked settings: flags over environment over settings file over defaults.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use longtrainer::models::RegistryOptions;
-use longtrainer::{Defaults, DeviceChoice, KeepAlive, MemoryBudget};
-use longtrainer_server::DEFAULT_PORT;
+use longtrainer::{Defaults, DeviceChoice, KeepAlive, LinkOptions, MemoryBudget};
+use longtrainer_server::config::Config;
 
-use crate::config::Config;
 use crate::error::CliError;
 use crate::flags::GlobalFlags;
-
-/// Where `serve` listens unless told otherwise: on this machine only.
-pub(crate) const DEFAULT_HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Where things are, before the settings file has been read.
 #[derive(Debug, Clone)]
@@ -52,15 +47,7 @@ impl Places {
 
     /// Reads the settings file.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
-        let config = match Config::read(&self.config)? {
-            Some(config) => config,
-            None if self.config_is_named => {
-                return Err(CliError::ConfigMissing {
-                    path: self.config.clone(),
-                });
-            }
-            None => Config::default(),
-        };
+        let config = Config::find(&self.config, self.config_is_named)?;
         Ok(Settings {
             defaults: config.to_defaults(),
             memory_budget: self
@@ -71,8 +58,8 @@ impl Places {
                 .keep_alive
                 .or(config.models.keep_alive)
                 .unwrap_or_default(),
-            host: config.server.host.unwrap_or(DEFAULT_HOST),
-            port: config.server.port.unwrap_or(DEFAULT_PORT),
+            links: LinkOptions::default(),
+            config,
         })
     }
 }
@@ -83,8 +70,10 @@ pub(crate) struct Settings {
     pub(crate) defaults: Defaults,
     pub(crate) memory_budget: MemoryBudget,
     pub(crate) keep_alive: KeepAlive,
-    pub(crate) host: IpAddr,
-    pub(crate) port: u16,
+    /// Where links may lead.
+    pub(crate) links: LinkOptions,
+    /// The file itself, for what concerns one command alone.
+    pub(crate) config: Config,
 }
 
 fn registry_options(flags: &GlobalFlags) -> RegistryOptions {

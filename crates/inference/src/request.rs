@@ -1,5 +1,7 @@
 //! What a text model is asked for.
 
+use std::sync::Arc;
+
 use longtrainer_images::Detail;
 use serde_json::Value;
 
@@ -17,6 +19,10 @@ pub struct GenerateRequest {
     pub detail: Option<Detail>,
     /// What changes the model for this request.
     pub adapter: Option<Adapter>,
+    /// Who shares what the model has read: a prompt takes the work over that prompts of the same scope
+    /// have left behind, and that of no others. So nobody of one scope learns from how soon an answer
+    /// begins what somebody of another has asked. `None` is a scope like any other.
+    pub cache_scope: Option<Arc<str>>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Most tokens in the answer.
@@ -48,6 +54,7 @@ impl GenerateRequest {
             text: None,
             detail: None,
             adapter: None,
+            cache_scope: None,
             sampling: Sampling::default(),
             max_tokens,
             stop: Vec::new(),

@@ -52,7 +52,7 @@ pub(crate) fn row(
 ///
 /// # Errors
 ///
-/// [`Error::InvalidRequest`] naming the first number that is wrong.
+/// [`Error::InvalidRequest`](crate::Error::InvalidRequest) naming the first number that is wrong.
 pub(crate) fn check(prompt: &[u32], spans: &[SoftSpan], width: usize) -> Result<()> {
     for span in spans {
         check_span(span, width)?;

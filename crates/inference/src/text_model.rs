@@ -61,6 +61,7 @@ pub struct GgufTextModel {
 #[derive(Debug)]
 pub(crate) struct CheckedRequest {
     adapter: Option<AppliedAdapter>,
+    cache_scope: Option<Arc<str>>,
     sampling: Sampling,
     max_tokens: usize,
     stop: Vec<String>,
@@ -68,6 +69,13 @@ pub(crate) struct CheckedRequest {
     guide: Option<Guide>,
     top_logprobs: Option<usize>,
     submitted: Instant,
+}
+
+impl CheckedRequest {
+    /// Who shares what is made for it.
+    pub(crate) fn cache_scope(&self) -> Option<&Arc<str>> {
+        self.cache_scope.as_ref()
+    }
 }
 
 impl GgufTextModel {
@@ -134,6 +142,7 @@ impl GgufTextModel {
             adapter: adapter
                 .map(|adapter| self.adapters.apply(adapter))
                 .transpose()?,
+            cache_scope: request.cache_scope.clone(),
             sampling: request.sampling.clone(),
             max_tokens: request.max_tokens,
             stop: request.stop.clone(),
@@ -176,6 +185,7 @@ impl GgufTextModel {
             prompt,
             soft,
             adapter: request.adapter,
+            cache_scope: request.cache_scope,
             sampling: request.sampling,
             max_tokens: request.max_tokens,
             stop: request.stop,

@@ -66,6 +66,7 @@ impl LongTrainer {
         let now = Timestamp::now();
         self.inner.store.create_bot(&BotRecord {
             bot_id: bot_id.to_string(),
+            tenant: self.tenant().map(|tenant| tenant.to_string()),
             created_at: now,
             updated_at: now,
             settings: BotSettings::default(),
@@ -110,7 +111,7 @@ impl LongTrainer {
         Ok(self.inner.store.bot(bot_id.as_str())?)
     }
 
-    /// All bots, oldest first.
+    /// All bots, oldest first; in the view of a tenant, its own.
     pub fn list_bots(&self) -> Result<Vec<BotRecord>> {
         Ok(self.inner.store.bots()?)
     }
@@ -119,12 +120,13 @@ impl LongTrainer {
     /// the pictures kept for them, jobs, and its files in the data directory.
     pub fn delete_chatbot(&self, bot_id: &BotId) -> Result<()> {
         let uploads = self.abandon_jobs(bot_id)?;
-        let lock = self.inner.build_lock(bot_id);
+        let lock = self.inner.build_lock(bot_id)?;
         let _building = lock
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         self.inner.store.delete_bot(bot_id.as_str())?;
         self.inner.indexes.forget(bot_id);
+        self.inner.forget_build_lock(bot_id);
         for upload in uploads {
             self.inner.data_dir.remove_upload(&upload)?;
         }
@@ -256,7 +258,7 @@ impl LongTrainer {
     }
 
     fn clear_index(&self, bot_id: &BotId) -> Result<()> {
-        let lock = self.inner.build_lock(bot_id);
+        let lock = self.inner.build_lock(bot_id)?;
         let _building = lock
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -72,7 +72,7 @@ struct Build<'a> {
 impl LongTrainer {
     /// Makes every waiting document searchable.
     pub(crate) fn build(&self, bot_id: &BotId, progress: Watch<'_>) -> Result<BuildReport> {
-        let lock = self.inner.build_lock(bot_id);
+        let lock = self.inner.build_lock(bot_id)?;
         let _building = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
         let bot = self.bot(bot_id)?;

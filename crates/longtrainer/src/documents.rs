@@ -173,7 +173,7 @@ impl LongTrainer {
     /// Removes documents with their chunks; the bot stops finding them at once. Returns how many
     /// chunks went with them. If one id is unknown, nothing is removed.
     pub fn remove_documents(&self, bot_id: &BotId, document_ids: &[u64]) -> Result<usize> {
-        let lock = self.inner.build_lock(bot_id);
+        let lock = self.inner.build_lock(bot_id)?;
         let _building = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let chunks = self
             .inner
@@ -205,7 +205,7 @@ impl LongTrainer {
         old: &[u64],
         new: &[NewDocument],
     ) -> Result<AddReport> {
-        let lock = self.inner.build_lock(bot_id);
+        let lock = self.inner.build_lock(bot_id)?;
         let _building = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let added = self
             .inner

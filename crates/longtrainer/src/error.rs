@@ -27,6 +27,20 @@ pub enum Error {
         /// What was given.
         text: String,
     },
+    /// A text that names no tenant.
+    #[error(
+        "{text:?} is no name of a tenant: those have 1 to 64 letters, digits, '-', '_' and '.'"
+    )]
+    InvalidTenant {
+        /// What was given.
+        text: String,
+    },
+    /// A tenant asked for what only the owner of the data directory may do.
+    #[error("{what} is for the owner of this server, not for its tenants")]
+    OwnerOnly {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// A question without text.
     #[error("the question is empty")]
     EmptyQuestion,
@@ -359,6 +373,10 @@ pub enum ErrorKind {
     Conflict,
     /// Something that this installation lacks: a model or a device.
     Unavailable,
+    /// More is asked of a model than it can take just now; trying again later may help.
+    Busy,
+    /// It is there, but not for whoever asks.
+    Forbidden,
     /// The machine or the program is at fault.
     Internal,
 }
@@ -382,6 +400,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::InvalidId { .. }
+            | Self::InvalidTenant { .. }
             | Self::EmptyQuestion
             | Self::LastMessage
             | Self::TextTooLong { .. }
@@ -412,6 +431,7 @@ impl Error {
             | Self::OutOfModelMemory { .. }
             | Self::TooManyJobs { .. }
             | Self::LinksOffline { .. } => ErrorKind::Unavailable,
+            Self::OwnerOnly { .. } => ErrorKind::Forbidden,
             Self::VqaBrokeOff
             | Self::AnswerBrokeOff { .. }
             | Self::AnswerNotOfSchema { .. }
@@ -440,11 +460,11 @@ fn inference_kind(error: &longtrainer_inference::Error) -> ErrorKind {
         | E::Grammar { .. }
         | E::AdapterMismatch { .. }
         | E::Picture(_) => ErrorKind::InvalidInput,
-        // Trying again later helps, or elsewhere.
-        E::QueueFull { .. }
-        | E::DeviceUnavailable { .. }
-        | E::DeviceMemory { .. }
-        | E::TooLargeForDevice { .. } => ErrorKind::Unavailable,
+        E::QueueFull { .. } => ErrorKind::Busy,
+        // Trying again elsewhere helps.
+        E::DeviceUnavailable { .. } | E::DeviceMemory { .. } | E::TooLargeForDevice { .. } => {
+            ErrorKind::Unavailable
+        }
         _ => ErrorKind::Internal,
     }
 }
@@ -454,7 +474,7 @@ fn models_kind(error: &longtrainer_models::Error) -> ErrorKind {
     match error {
         E::UnknownModel { .. } => ErrorKind::NotFound,
         E::Manifest { .. } => ErrorKind::InvalidInput,
-        E::Io { .. } | E::DiskFull { .. } => ErrorKind::Internal,
+        E::Io { .. } | E::DiskFull { .. } | E::FirstSeen { .. } => ErrorKind::Internal,
         _ => ErrorKind::Unavailable,
     }
 }
@@ -468,7 +488,8 @@ fn store_kind(error: &longtrainer_store::Error) -> ErrorKind {
         | E::ChunkNotFound { .. }
         | E::TurnNotFound { .. }
         | E::PictureNotFound { .. }
-        | E::JobNotFound { .. } => ErrorKind::NotFound,
+        | E::JobNotFound { .. }
+        | E::KeyNotFound { .. } => ErrorKind::NotFound,
         E::WrongChatKind { .. } | E::InvalidId { .. } | E::InvalidMetadata { .. } => {
             ErrorKind::InvalidInput
         }
@@ -477,6 +498,7 @@ fn store_kind(error: &longtrainer_store::Error) -> ErrorKind {
         | E::AlreadyExists { .. }
         | E::VectorSpaceMismatch { .. }
         | E::InUse { .. } => ErrorKind::Conflict,
+        E::OwnerOnly { .. } => ErrorKind::Forbidden,
         _ => ErrorKind::Internal,
     }
 }

@@ -20,6 +20,7 @@ mod evaluation;
 mod history;
 mod ids;
 mod jobs;
+mod keys;
 mod loaded_models;
 mod model_pool;
 mod operation;
@@ -29,6 +30,7 @@ mod question;
 mod response;
 mod retrieval;
 mod settings;
+mod tenants;
 mod trainer;
 mod training;
 mod vision;
@@ -54,6 +56,7 @@ pub use evaluation::{
 };
 pub use ids::{BotId, ChatId, VisionChatId};
 pub use jobs::{IngestSource, JobTask, Upload, file_name_of};
+pub use keys::{Admission, NewKey};
 pub use loaded_models::LoadedModel;
 pub use model_pool::{KeepAlive, MemoryBudget};
 pub use operation::DefaultModel;
@@ -64,6 +67,7 @@ pub use settings::{
     DEFAULT_CHUNKING, DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_PICTURES, DEFAULT_MAX_TOKEN_LIMIT,
     DEFAULT_NUM_K, Defaults,
 };
+pub use tenants::TenantId;
 pub use trainer::{Builder, LongTrainer};
 pub use training::TrainReport;
 pub use vision::{ImageInput, MissingPicture};
@@ -83,7 +87,7 @@ pub use longtrainer_inference::{
 pub use longtrainer_models as models;
 pub use longtrainer_store::Error as StoreError;
 pub use longtrainer_store::{
-    BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobProgress, JobRecord, JobStatus,
-    Order, PictureRecord, SourceRecord, StoreFigures, TurnRecord, TurnStatus, UploadedFile,
-    VectorSpace, VisionTurnRecord,
+    ApiKey, BotRecord, BotSettings, ChatKind, ChatRecord, Chunking, JobProgress, JobRecord,
+    JobStatus, KeyRecord, Order, PictureRecord, SourceRecord, StoreFigures, TurnRecord, TurnStatus,
+    UploadedFile, VectorSpace, VisionTurnRecord,
 };

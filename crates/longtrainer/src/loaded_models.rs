@@ -31,11 +31,13 @@ impl LongTrainer {
     ///
     /// # Errors
     ///
+    /// [`Error::OwnerOnly`](crate::Error::OwnerOnly) in the view of a tenant, since all share the memory,
     /// [`Error::OutOfModelMemory`](crate::Error::OutOfModelMemory) if there is no room for it,
     /// [`Error::ModelRole`](crate::Error::ModelRole) and
     /// [`Error::ModelDoesNotSee`](crate::Error::ModelDoesNotSee) if it cannot be used so, and those
     /// of finding and reading its files.
     pub fn load_model(&self, name: &str, role: Role) -> Result<()> {
+        self.owner_only("loading a model")?;
         self.inner.models.load(name, role)
     }
 
@@ -43,10 +45,12 @@ impl LongTrainer {
     ///
     /// # Errors
     ///
+    /// [`Error::OwnerOnly`](crate::Error::OwnerOnly) in the view of a tenant,
     /// [`Error::ModelInUse`](crate::Error::ModelInUse) if somebody uses or loads it,
     /// [`Error::ModelPinned`](crate::Error::ModelPinned) for one that the builder was given, and
     /// that of the registry for a name that means no model at all.
     pub fn unload_model(&self, name: &str) -> Result<bool> {
+        self.owner_only("unloading a model")?;
         self.inner.models.unload(name)
     }
 

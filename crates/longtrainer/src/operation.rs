@@ -25,7 +25,7 @@ pub struct DefaultModel {
 
 impl LongTrainer {
     /// How much the store holds, whoever it belongs to. An error says that the store cannot be
-    /// read. It is quick, however full the store is.
+    /// read. It is quick, however full the store is. In the view of a tenant it is refused.
     pub fn store_figures(&self) -> Result<StoreFigures> {
         Ok(self.inner.store.figures()?)
     }

@@ -259,6 +259,7 @@ impl Inner {
             stop: asked.stop.clone(),
             grammar: asked.grammar.clone(),
             adapter: asked.adapter.clone(),
+            cache_scope: self.cache_scope(),
             top_logprobs: asked.top_logprobs,
             ..GenerateRequest::new(fitted.messages, max_tokens)
         })?;

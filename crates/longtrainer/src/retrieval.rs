@@ -163,7 +163,8 @@ impl Inner {
     /// for, so a failure is logged and told, and ends nothing.
     fn rephrase(&self, bot: &BotRecord, question: &str, used: &mut RetrievalUse) {
         let phrasings = match self.text_model_of(bot) {
-            Ok(model) => rephrase::rephrase(&*model, question).map_err(|error| with_causes(&error)),
+            Ok(model) => rephrase::rephrase(&*model, question, self.cache_scope())
+                .map_err(|error| with_causes(&error)),
             Err(error) => Err(with_causes(&error)),
         };
         match phrasings {

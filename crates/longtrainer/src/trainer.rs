@@ -2,22 +2,24 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longtrainer_documents::LinkOptions;
 use longtrainer_inference::{DeviceChoice, Embedder, EngineOptions, TextModel};
 use longtrainer_models::{Registry, RegistryOptions, Role};
-use longtrainer_store::{BotRecord, RedbStore, Store};
+use longtrainer_store::{BotRecord, KeyStore, RedbStore, Store, TenantStore};
 
 use crate::bot_indexes::BotIndexes;
 use crate::direct::EmbeddingQueues;
 use crate::error::Result;
 use crate::ids::BotId;
 use crate::jobs::RunningJobs;
+use crate::keys::KeyRing;
 use crate::model_pool::{
     EmbedderLease, KeepAlive, MemoryBudget, ModelPool, TextModelLease, VisionModelLease,
 };
 use crate::settings::{DataDir, Defaults};
+use crate::tenants::TenantId;
 
 /// Bots, their documents, and chats about them.
 ///
@@ -45,18 +47,26 @@ pub struct LongTrainer {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// What all clones share.
+/// What all clones share; views of other tenants have one of their own, of shared parts.
 pub(crate) struct Inner {
-    pub(crate) store: Box<dyn Store>,
-    pub(crate) models: ModelPool,
-    pub(crate) indexes: BotIndexes,
-    pub(crate) embedding_queues: EmbeddingQueues,
+    /// The store as far as this view of it goes.
+    pub(crate) store: Arc<dyn Store>,
+    /// Whose view it is; `None` is the owner's, who sees all.
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) models: Arc<ModelPool>,
+    /// Asked only about bots that the store of the asker has shown.
+    pub(crate) indexes: Arc<BotIndexes>,
+    pub(crate) embedding_queues: Arc<EmbeddingQueues>,
     pub(crate) data_dir: DataDir,
-    pub(crate) defaults: Defaults,
-    pub(crate) jobs: RunningJobs,
-    pub(crate) links: LinkOptions,
-    build_locks: Mutex<HashMap<BotId, Arc<Mutex<()>>>>,
+    pub(crate) defaults: Arc<Defaults>,
+    pub(crate) jobs: Arc<RunningJobs>,
+    pub(crate) links: Arc<LinkOptions>,
+    build_locks: BuildLocks,
 }
+
+/// One lock a bot, shared by all views.
+type BuildLocks = Arc<Mutex<HashMap<BotId, Arc<Mutex<()>>>>>;
 
 /// Opens a [`LongTrainer`]; every call but [`Builder::build`] sets one thing.
 pub struct Builder {
@@ -151,7 +161,8 @@ impl Builder {
         self.memory_budget.check()?;
         report_instruction_set();
         let data_dir = DataDir::create(self.data_dir)?;
-        let store = RedbStore::open(&data_dir.store())?;
+        let store = Arc::new(RedbStore::open(&data_dir.store())?);
+        let keys = KeyRing::open(Arc::clone(&store) as Arc<dyn KeyStore>)?;
         let registry = Registry::open(self.registry)?;
         let models = ModelPool::new(
             registry,
@@ -170,15 +181,17 @@ impl Builder {
             models.add_vision_model(model)?;
         }
         let inner = Inner {
-            store: Box::new(store),
-            models,
-            indexes: BotIndexes::default(),
-            embedding_queues: EmbeddingQueues::default(),
+            store,
+            tenant: None,
+            keys: Arc::new(keys),
+            models: Arc::new(models),
+            indexes: Arc::default(),
+            embedding_queues: Arc::default(),
             data_dir,
-            defaults: self.defaults,
-            jobs: RunningJobs::default(),
-            links: self.links,
-            build_locks: Mutex::default(),
+            defaults: Arc::new(self.defaults),
+            jobs: Arc::default(),
+            links: Arc::new(self.links),
+            build_locks: Arc::default(),
         };
         Ok(LongTrainer {
             inner: Arc::new(inner),
@@ -308,13 +321,48 @@ impl Inner {
         }
     }
 
+    /// The same parts for a tenant: a store of which only its own is seen, and all else shared.
+    pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Self {
+        let store = TenantStore::new(Arc::clone(&self.store), tenant.as_str());
+        Self {
+            store: Arc::new(store),
+            tenant: Some(tenant.clone()),
+            keys: Arc::clone(&self.keys),
+            models: Arc::clone(&self.models),
+            indexes: Arc::clone(&self.indexes),
+            embedding_queues: Arc::clone(&self.embedding_queues),
+            data_dir: self.data_dir.clone(),
+            defaults: Arc::clone(&self.defaults),
+            jobs: Arc::clone(&self.jobs),
+            links: Arc::clone(&self.links),
+            build_locks: Arc::clone(&self.build_locks),
+        }
+    }
+
+    /// Who shares what models have read: the requests of one tenant, and those of the owner.
+    pub(crate) fn cache_scope(&self) -> Option<Arc<str>> {
+        self.tenant.as_ref().map(|tenant| tenant.as_str().into())
+    }
+
     /// One lock a bot: whoever changes its chunks or vectors holds it, so that two builds never
     /// embed the same document twice and the index follows the store in order.
-    pub(crate) fn build_lock(&self, bot_id: &BotId) -> Arc<Mutex<()>> {
-        let mut locks = self
-            .build_locks
+    ///
+    /// An id that this view does not know is refused: a lock would be kept for each that somebody
+    /// makes up.
+    pub(crate) fn build_lock(&self, bot_id: &BotId) -> Result<Arc<Mutex<()>>> {
+        self.store.bot(bot_id.as_str())?;
+        let mut locks = self.build_locks();
+        Ok(Arc::clone(locks.entry(bot_id.clone()).or_default()))
+    }
+
+    /// Forgets the lock of a bot that is gone.
+    pub(crate) fn forget_build_lock(&self, bot_id: &BotId) {
+        self.build_locks().remove(bot_id);
+    }
+
+    fn build_locks(&self) -> MutexGuard<'_, HashMap<BotId, Arc<Mutex<()>>>> {
+        self.build_locks
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(locks.entry(bot_id.clone()).or_default())
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

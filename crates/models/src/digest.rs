@@ -19,8 +19,22 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 ///
 /// [`Error::Io`] if the file cannot be opened or read.
 pub fn sha256_of_file(path: &Path) -> Result<String> {
+    hash_of_file(path, Sha256::new())
+}
+
+/// The hash by which Git calls a file: SHA-1 of a header with its size, then its contents.
+#[cfg(feature = "hub")]
+pub(crate) fn git_hash_of_file(path: &Path) -> Result<String> {
+    let size = std::fs::metadata(path)
+        .map_err(Error::io("look at", path))?
+        .len();
+    let header = format!("blob {size}\0");
+    hash_of_file(path, sha1::Sha1::new().chain_update(header))
+}
+
+/// Takes a whole file into a hash that has begun.
+fn hash_of_file<D: Digest>(path: &Path, mut hash: D) -> Result<String> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;
-    let mut hash = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     loop {
         let read = file.read(&mut chunk).map_err(Error::io("read", path))?;
@@ -32,7 +46,7 @@ pub fn sha256_of_file(path: &Path) -> Result<String> {
 }
 
 /// Ends a hash and writes it as lower-case hexadecimal.
-pub(crate) fn to_hex(hash: Sha256) -> String {
+pub(crate) fn to_hex(hash: impl Digest) -> String {
     hash.finalize()
         .iter()
         .fold(String::with_capacity(64), |mut text, byte| {
@@ -55,6 +69,19 @@ mod tests {
         assert_eq!(
             sha256_of_file(&path).unwrap(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[cfg(feature = "hub")]
+    #[test]
+    fn git_calls_a_file_the_same() {
+        // `printf 'hello\n' | git hash-object --stdin`
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hello");
+        std::fs::write(&path, "hello\n").unwrap();
+        assert_eq!(
+            git_hash_of_file(&path).unwrap(),
+            "ce013625030ba8dba906f756967f9e9ca394464a"
         );
     }
 

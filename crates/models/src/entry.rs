@@ -4,6 +4,8 @@
 //! on, and so that an entry in memory is always a sound one: no path leaves the model's folder, no
 //! name can be taken for a command-line option.
 
+mod pinned;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -71,13 +73,22 @@ impl ModelEntry {
         self.sources.iter().any(is_embedded)
     }
 
-    /// Size of all its files together, in bytes.
-    pub fn total_size(&self) -> u64 {
+    /// Size of all its files together, in bytes; `None` if the list leaves out one.
+    pub fn total_size(&self) -> Option<u64> {
         self.files.iter().map(|file| file.size).sum()
+    }
+
+    /// What all its files have at least, in bytes: the sum of the sizes that are known.
+    pub fn least_size(&self) -> u64 {
+        self.files.iter().filter_map(|file| file.size).sum()
     }
 }
 
 /// One file of a model.
+///
+/// Size and hash may be left out of files other than weights, if every source of the model is a hub
+/// repository pinned to a commit: the commit fixes the contents. Such a file is compared with what it
+/// was when it was first seen.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -86,10 +97,11 @@ pub struct FileEntry {
     #[serde(deserialize_with = "relative_path")]
     pub path: String,
     /// Size in bytes.
-    pub size: u64,
+    #[serde(default)]
+    pub size: Option<u64>,
     /// SHA-256 in lower-case hexadecimal.
-    #[serde(deserialize_with = "sha256_hex")]
-    pub sha256: String,
+    #[serde(default, deserialize_with = "sha256_hex")]
+    pub sha256: Option<String>,
 }
 
 /// A place that a model can be fetched from.
@@ -249,6 +261,7 @@ impl TryFrom<RawModel> for ModelEntry {
                 ));
             }
         }
+        pinned::check(&raw)?;
         Ok(Self {
             name: raw.name,
             role: raw.role,
@@ -302,9 +315,15 @@ fn path_map<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, Stri
     }
 }
 
-fn sha256_hex<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
-    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    Ok(checked(input, is_hash, "a SHA-256 of 64 hexadecimal digits")?.to_ascii_lowercase())
+fn sha256_hex<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    let is_hash = |text: &str| is_hex(text, 64);
+    let hash = checked(input, is_hash, "a SHA-256 of 64 hexadecimal digits")?;
+    Ok(Some(hash.to_ascii_lowercase()))
+}
+
+/// Whether a text is so many hexadecimal digits.
+pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn checked<'de, D: Deserializer<'de>>(

@@ -87,7 +87,7 @@ pub enum Error {
         /// The folder to copy them to.
         folder: PathBuf,
     },
-    /// A file is not of the size that the list of models gives.
+    /// A file is not of the size that the list of models gives, or the hub that sent it.
     #[error("{} has {actual} bytes, but must have {expected}", path.display())]
     WrongSize {
         /// The file.
@@ -107,6 +107,49 @@ pub enum Error {
         /// The hash it has.
         actual: String,
     },
+    /// A file, of which the list of models does not say what is in it, is not what it was.
+    #[error(
+        "{} has changed: its SHA-256 is {actual}, but was {before} when it was first seen. Fetch it \
+         again, or delete {} if you changed it yourself",
+        path.display(), noted_in.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The hash it had.
+        before: String,
+        /// The hash it has.
+        actual: String,
+        /// The file that says what it was.
+        noted_in: PathBuf,
+    },
+    /// A file was fetched from a revision that the list of models no longer names.
+    #[error(
+        "{} is of another revision: it was fetched from {fetched_from}, which the list of models no \
+         longer names. Fetch it again, or delete {} if it is the right one",
+        path.display(), noted_in.display()
+    )]
+    OtherRevision {
+        /// The file.
+        path: PathBuf,
+        /// Repository and revision that it was fetched from.
+        fetched_from: String,
+        /// The file that says so.
+        noted_in: PathBuf,
+    },
+    /// The notes on what a model's files were cannot be read as such.
+    #[error(
+        "the notes on what files were when they were first seen, {}, are malformed; delete them to \
+         take the files as they are now",
+        path.display()
+    )]
+    FirstSeen {
+        /// The file with the notes.
+        path: PathBuf,
+        /// What is wrong there.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
     /// None of the model's sources delivered it.
     #[error("model {model} could not be fetched: {}", list_failures(failures))]
     AllSourcesFailed {
@@ -124,6 +167,26 @@ pub enum Error {
         /// Why not.
         #[source]
         source: Box<hf_hub::api::sync::ApiError>,
+    },
+    /// A hub sent something else than it had announced.
+    #[cfg(feature = "hub")]
+    #[error("{url} was announced with hash {announced}, but what was sent has {actual}")]
+    HubSentOther {
+        /// Address of the file.
+        url: String,
+        /// The hash that the hub gave: SHA-256 of a large file, Git's of a small one.
+        announced: String,
+        /// The hash, of the same kind, of what it sent.
+        actual: String,
+    },
+    /// A hub answered with the file of another commit.
+    #[cfg(feature = "hub")]
+    #[error("{url} was answered with the file of commit {commit}")]
+    HubOtherCommit {
+        /// Address of the file, which names the commit asked for.
+        url: String,
+        /// The commit answered with.
+        commit: String,
     },
     /// A hub sent nothing for too long.
     #[cfg(feature = "hub")]
@@ -201,6 +264,17 @@ pub struct FailedSource {
 }
 
 impl Error {
+    /// Whether a file is there and not the right one, so that fetching it again helps.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongSize { .. }
+                | Self::WrongHash { .. }
+                | Self::Changed { .. }
+                | Self::OtherRevision { .. }
+        )
+    }
+
     /// Turns an `io::Error` into one that says what was tried on which path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -9,6 +9,7 @@ mod digest;
 mod entry;
 mod error;
 mod file_report;
+mod first_seen;
 mod local_model;
 mod lock;
 mod manifest;
@@ -16,6 +17,7 @@ mod options;
 mod place;
 mod progress;
 mod registry;
+mod side_file;
 mod source;
 mod stamps;
 

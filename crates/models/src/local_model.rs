@@ -27,7 +27,10 @@ impl LocalModel {
 
     /// SHA-256 of the weights, which identifies the model whatever it is called.
     pub fn weights_sha256(&self) -> &str {
-        self.entry.weights_file().map_or("", |file| &file.sha256)
+        let weights = self.entry.weights_file();
+        weights
+            .and_then(|file| file.sha256.as_deref())
+            .unwrap_or_default()
     }
 }
 

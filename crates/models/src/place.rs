@@ -81,11 +81,12 @@ fn copy_verified(
         let read = reader.read(&mut chunk).map_err(Error::io("read", origin))?;
         size += read as u64;
         // A stream that is too long is given up at once, not written to the end of the disk.
-        if size > expected.size || (read == 0 && size < expected.size) {
-            let path = origin.to_owned();
+        if let Some(whole) = expected.size
+            && (size > whole || (read == 0 && size < whole))
+        {
             return Err(Error::WrongSize {
-                path,
-                expected: expected.size,
+                path: origin.to_owned(),
+                expected: whole,
                 actual: size,
             });
         }
@@ -99,14 +100,14 @@ fn copy_verified(
         on_bytes(read as u64);
     }
     let actual = to_hex(hash);
-    if actual == expected.sha256 {
-        return Ok(());
+    match &expected.sha256 {
+        Some(expected) if *expected != actual => Err(Error::WrongHash {
+            path: origin.to_owned(),
+            expected: expected.clone(),
+            actual,
+        }),
+        _ => Ok(()),
     }
-    Err(Error::WrongHash {
-        path: origin.to_owned(),
-        expected: expected.sha256.clone(),
-        actual,
-    })
 }
 
 /// Makes a rename outlive a power cut, where the system lets a folder be synced.

@@ -2,7 +2,8 @@
 //!
 //! A model `m` lives in `<models folder>/m/`. Its files may also lie in the models folder itself, as
 //! when a user points at a folder that holds one model, or drops a GGUF file there: they are taken
-//! if they are the right ones. Beside the folder of `m` lie `.m.lock` and `.m.verified.toml`.
+//! if they are the right ones. Beside the folder of `m` lie `.m.lock`, `.m.verified.toml` and,
+//! if the list of models does not say what all its files are, `.m.first-seen.toml`.
 
 mod locate;
 mod pull;
@@ -107,6 +108,11 @@ impl Registry {
     fn stamps_file(&self, entry: &ModelEntry) -> PathBuf {
         self.models_dir
             .join(format!(".{}.verified.toml", entry.name))
+    }
+
+    fn first_seen_file(&self, entry: &ModelEntry) -> PathBuf {
+        self.models_dir
+            .join(format!(".{}.first-seen.toml", entry.name))
     }
 }
 

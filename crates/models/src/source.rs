@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::entry::{FileEntry, Source};
 use crate::error::{Error, Result};
+use crate::first_seen::FirstSeen;
 use crate::progress::Progress;
 
 const HUB_WORK: &str = ".hub-download";
@@ -23,6 +24,12 @@ pub(crate) struct Request<'a> {
     pub(crate) files: &'a [&'a FileEntry],
     /// The model's folder.
     pub(crate) folder: &'a Path,
+    /// What files were before, of which the list of models does not say it; what comes is noted there.
+    #[cfg_attr(
+        not(feature = "hub"),
+        expect(dead_code, reason = "only hubs may send such files")
+    )]
+    pub(crate) first_seen: &'a mut FirstSeen,
 }
 
 /// How the sources are reached.
@@ -47,7 +54,11 @@ impl Fetchers {
     }
 
     /// Fetches every file of the request into the model's folder.
-    pub(crate) fn fetch(&self, request: &Request<'_>, progress: &mut dyn Progress) -> Result<()> {
+    pub(crate) fn fetch(
+        &self,
+        request: &mut Request<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
         match request.source {
             #[cfg(feature = "hub")]
             Source::Hub(hub) => {

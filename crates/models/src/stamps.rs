@@ -6,11 +6,12 @@
 //! `Registry::verify` ignores them, and so finds what a failing disk changed behind the clock.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use crate::side_file;
 
 /// Hashes already computed for one model.
 pub(crate) struct Stamps {
@@ -81,34 +82,13 @@ impl Stamps {
     }
 
     fn write(&self) -> std::io::Result<()> {
-        let folder = self.file.parent().unwrap_or(Path::new("."));
         let text = toml::to_string(&self.known).map_err(std::io::Error::other)?;
-        let mut temporary = readable_by_all().tempfile_in(folder)?;
-        temporary.write_all(text.as_bytes())?;
-        temporary.persist(&self.file)?;
-        Ok(())
+        side_file::replace(&self.file, &text)
     }
 
-    /// A file's path below the models folder, so that the folder can be moved as a whole.
     fn key(&self, path: &Path) -> String {
-        let folder = self.file.parent().unwrap_or(Path::new(""));
-        path.strip_prefix(folder)
-            .unwrap_or(path)
-            .to_string_lossy()
-            .replace('\\', "/")
+        side_file::key(&self.file, path)
     }
-}
-
-/// Other users of a shared models folder profit from the stamps too, as far as the umask lets them.
-fn readable_by_all() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".verified-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder
 }
 
 fn nanoseconds(time: SystemTime) -> Option<i64> {

@@ -7,7 +7,7 @@ mod common;
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
-use common::{NAME, PYTHON_SOURCE, World, files_below};
+use common::{HUB_SOURCE, NAME, PYTHON_SOURCE, World, files_below};
 use longtrainer_models::{
     Error, FileState, ModelStatus, NoProgress, Registry, RegistryOptions, Role,
 };
@@ -212,6 +212,102 @@ fn verify_reports_each_file() {
             ("sub/config.json".to_owned(), FileState::Missing)
         ]
     );
+}
+
+#[test]
+fn files_put_there_by_hand_are_compared_with_what_they_were() {
+    let world = World::vague();
+    world.install(&world.folder());
+    let registry = world.registry(HUB_SOURCE);
+    let config = registry.locate(NAME).unwrap().path("sub/config.json");
+    let notes = fs::read_to_string(world.notes()).unwrap();
+    assert!(!notes.contains("fetched_from"), "{notes}");
+    let states = |registry: &Registry| {
+        let report = registry.verify(NAME).unwrap();
+        report
+            .files
+            .into_iter()
+            .map(|file| file.state)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(states(&registry), [FileState::Whole, FileState::Unchanged]);
+
+    fs::write(&config, "{\"hidden\": 4}").unwrap();
+    move_clock(&config, 5);
+    let error = registry.locate(NAME).unwrap_err();
+    assert!(matches!(error, Error::Changed { .. }), "{error}");
+    assert!(matches!(states(&registry)[1], FileState::Changed { .. }));
+    // The way that the message tells: whoever changed the file says so.
+    fs::remove_file(world.notes()).unwrap();
+    registry.locate(NAME).unwrap();
+    assert_eq!(states(&registry), [FileState::Whole, FileState::Unchanged]);
+
+    registry.remove(NAME).unwrap();
+    assert!(!world.notes().exists());
+}
+
+#[test]
+fn loose_files_are_noted_only_beside_the_right_weights() {
+    let world = World::vague();
+    world.install(&world.models());
+    let weights = world.models().join("w.gguf");
+    let registry = world.registry(HUB_SOURCE);
+    for wrong in [&b"short"[..], &vec![7; world.weights.len()]] {
+        fs::write(&weights, wrong).unwrap();
+        registry.locate(NAME).unwrap_err();
+    }
+    fs::remove_file(&weights).unwrap();
+    registry.locate(NAME).unwrap_err();
+    assert!(!world.notes().exists(), "somebody else's configuration");
+    fs::write(&weights, &world.weights).unwrap();
+    registry.locate(NAME).unwrap();
+    let notes = fs::read_to_string(world.notes()).unwrap();
+    assert!(notes.contains("sub/config.json"), "{notes}");
+}
+
+#[test]
+fn a_folder_that_takes_no_notes_can_be_used() {
+    let world = World::vague();
+    world.install(&world.folder());
+    // Stands for a read-only share, which is none for root: what must be opened first is no file.
+    fs::create_dir(world.models().join(".tiny.lock")).unwrap();
+    let registry = world.registry(HUB_SOURCE);
+    registry.locate(NAME).unwrap();
+    assert!(!world.notes().exists());
+    let report = registry.verify(NAME).unwrap();
+    assert!(report.is_whole());
+    assert!(matches!(report.files[1].state, FileState::FirstSeen { .. }));
+}
+
+#[test]
+fn notes_that_cannot_be_read_are_named_and_nothing_is_taken_on_trust() {
+    let world = World::vague();
+    world.install(&world.folder());
+    let registry = world.registry(HUB_SOURCE);
+    registry.locate(NAME).unwrap();
+    fs::write(world.notes(), "not = [toml").unwrap();
+    let errors = [
+        registry.locate(NAME).unwrap_err(),
+        registry.verify(NAME).unwrap_err(),
+        registry.pull(NAME, &mut NoProgress).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, Error::FirstSeen { .. }), "{error}");
+        let message = error.to_string();
+        assert!(message.contains(world.notes().to_str().unwrap()));
+    }
+}
+
+#[test]
+fn a_listed_hash_counts_whatever_was_noted() {
+    let mut world = World::vague();
+    world.install(&world.folder());
+    let config = world.folder().join("sub/config.json");
+    fs::write(&config, "{\"hidden\": 4}").unwrap();
+    world.registry(HUB_SOURCE).locate(NAME).unwrap();
+    world.lists_config = true;
+    let error = world.registry(HUB_SOURCE).locate(NAME).unwrap_err();
+    assert!(matches!(error, Error::WrongHash { .. }), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::any::Any;
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use longtrainer::{ErrorKind, with_causes};
 use tokio::task::JoinError;
@@ -25,7 +26,12 @@ pub(crate) struct ApiError {
     for_log: Option<String>,
     /// What the model said where data were asked for, if they were not to be had from it.
     raw_output: Option<String>,
+    /// After how many seconds trying again may help.
+    retry_after: Option<u64>,
 }
+
+/// When a client may try again whom a full queue has turned away: answers take seconds.
+const QUEUE_MOVES_ON: u64 = 2;
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
@@ -34,6 +40,7 @@ impl ApiError {
             detail: detail.into(),
             for_log: None,
             raw_output: None,
+            retry_after: None,
         }
     }
 
@@ -87,6 +94,19 @@ impl ApiError {
         }
     }
 
+    /// The same, telling when trying again may help.
+    pub(crate) fn retrying_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
+    /// After how many seconds trying again may help.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
     /// The status that it is answered with.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -115,6 +135,9 @@ impl IntoResponse for ApiError {
         let detail = ErrorDetail(self.detail.clone());
         let mut response = (self.status, Json(ErrorBody::new(self.detail))).into_response();
         response.extensions_mut().insert(detail);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         response
     }
 }
@@ -123,6 +146,7 @@ impl From<longtrainer::Error> for ApiError {
     fn from(error: longtrainer::Error) -> Self {
         let told = Self {
             for_log: Some(error.for_log()),
+            retry_after: (error.kind() == ErrorKind::Busy).then_some(QUEUE_MOVES_ON),
             ..Self::new(status_of(error.kind()), with_causes(&error))
         };
         let raw_output = match error {
@@ -155,7 +179,8 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
         ErrorKind::Conflict => StatusCode::CONFLICT,
-        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Unavailable | ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -170,8 +170,10 @@ pub(crate) struct ModelBody {
     pub(crate) status: &'static str,
     /// What is missing or wrong.
     pub(crate) reason: Option<String>,
-    /// Bytes of its files.
+    /// Bytes of its files, as far as they are known.
     pub(crate) size: Option<u64>,
+    /// Whether these are all of them.
+    pub(crate) size_is_exact: bool,
     /// Its licence.
     pub(crate) licence: Option<String>,
     /// What it is, in a line.

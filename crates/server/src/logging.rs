@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -13,7 +14,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// How a line of the log is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For a person.
     #[default]
@@ -37,6 +39,16 @@ pub enum Verbosity {
 }
 
 impl Verbosity {
+    /// What the usual flags ask for: `--quiet`, and `--verbose` so many times.
+    pub fn new(quiet: bool, verbose: u8) -> Self {
+        match (quiet, verbose) {
+            (true, _) => Self::Quiet,
+            (false, 0) => Self::Requests,
+            (false, 1) => Self::Verbose,
+            (false, _) => Self::Debug,
+        }
+    }
+
     fn filter(self) -> Targets {
         match self {
             Self::Quiet => Targets::new().with_default(LevelFilter::WARN),
@@ -78,7 +90,7 @@ impl fmt::Display for LogFormat {
 pub fn start_log(format: LogFormat, verbosity: Verbosity) -> Result<(), TryInitError> {
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let lines = match format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => lines.with_ansi(is_coloured()).boxed(),
         LogFormat::Json => lines
             .json()
             .flatten_event(true)
@@ -88,4 +100,10 @@ pub fn start_log(format: LogFormat, verbosity: Verbosity) -> Result<(), TryInitE
     tracing_subscriber::registry()
         .with(lines.with_filter(verbosity.filter()))
         .try_init()
+}
+
+/// A terminal is, unless its user asked for none; see <https://no-color.org>.
+fn is_coloured() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !unwanted
 }

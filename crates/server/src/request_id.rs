@@ -9,7 +9,7 @@ use axum::response::Response;
 use tower_http::request_id::RequestId;
 
 /// The header.
-const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Most bytes of a sender's id.
 const LONGEST: usize = 128;
 

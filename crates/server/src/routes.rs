@@ -4,6 +4,7 @@ use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
 use longtrainer::LongTrainer;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::{HttpMakeClassifier, TraceLayer};
@@ -11,16 +12,18 @@ use tracing::Span;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access::gate;
 use crate::api_error::answer_to_panic;
+use crate::cors;
 use crate::handlers::{
-    bots, chats, docs, documents, fallback, jobs, models, operation, training, vision,
+    bots, chats, docs, documents, fallback, jobs, keys, models, operation, training, vision,
 };
-use crate::local_only::local_only;
 use crate::observed::{observe, span};
 use crate::openai;
 use crate::openapi::{self, Description};
 use crate::options::ServerOptions;
 use crate::request_id::only_sane;
+use crate::slow_body::slow_body;
 use crate::state::AppState;
 use crate::whole_body::whole_body;
 
@@ -34,19 +37,23 @@ pub(crate) const DOCUMENT: &str = "/bots/{bot_id}/documents/{document_id}";
 pub(crate) const TAKE_FILES: [&str; 2] = [UPLOAD, DOCUMENT];
 
 /// The documented routes over `trainer`, for a program that brings its own listener. Requests must
-/// name a loopback host all the same.
+/// show a key, or while there are none, name a loopback host all the same.
 pub fn router(trainer: LongTrainer, options: &ServerOptions) -> Router {
     with_state(AppState::new(trainer, options.clone()))
 }
 
 pub(crate) fn with_state(state: AppState) -> Router {
+    let cors =
+        (!state.options.cors_origins.is_empty()).then(|| cors::layer(&state.options.cors_origins));
     let (routes, document) = described().split_for_parts();
     routes
         .layer(Extension(Description::of(document)))
         .fallback(fallback::unknown_route)
         .method_not_allowed_fallback(fallback::wrong_method)
         .layer(from_fn_with_state(state.clone(), whole_body))
-        .layer(from_fn(local_only))
+        .layer(from_fn_with_state(state.clone(), slow_body))
+        .layer(from_fn_with_state(state.clone(), gate))
+        .layer(option_layer(cors))
         .layer(CatchPanicLayer::custom(answer_to_panic))
         .layer(from_fn(openai::in_openais_shape))
         .layer(from_fn_with_state(state.metrics.clone(), observe))
@@ -106,6 +113,8 @@ fn described() -> OpenApiRouter<AppState> {
         .routes(routes!(models::pull))
         .routes(routes!(models::load))
         .routes(routes!(models::unload))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
         .routes(routes!(chats::list, chats::create))
         .routes(routes!(chats::search))
         .routes(routes!(chats::export_all))

@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::serve::ListenerExt;
 use longtrainer::{JobRecord, LongTrainer};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::connections::{Connections, allow_open_files};
 use crate::error::{Error, Result};
 use crate::job_runner;
 use crate::options::ServerOptions;
@@ -20,6 +21,7 @@ use crate::readiness;
 use crate::routes::with_state;
 use crate::shutdown::Signals;
 use crate::state::AppState;
+use crate::tls::TlsFiles;
 
 /// How long cancelled answers, and files that are being read, may take to end. A client that does
 /// not read its answer would otherwise keep the server from ending.
@@ -29,6 +31,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<TlsAcceptor>,
     trainer: LongTrainer,
     options: ServerOptions,
     /// Jobs that an earlier run left.
@@ -41,10 +44,19 @@ pub async fn run(trainer: LongTrainer, options: ServerOptions) -> Result<()> {
 }
 
 impl Server {
-    /// Checks the options, listens, and looks through the jobs that an earlier run left: what can be
-    /// done is begun again by [`Server::run`], the rest is marked as failed.
+    /// Checks the options, and that those who could come in need a key; listens; and looks through
+    /// the jobs that an earlier run left: what can be done is begun again by [`Server::run`], the rest
+    /// is marked as failed.
     pub async fn bind(trainer: LongTrainer, options: ServerOptions) -> Result<Self> {
         options.check()?;
+        options.check_keys(trainer.has_keys())?;
+        let tls = options.tls.as_ref().map(TlsFiles::load).transpose()?;
+        if tls.is_none() && !options.is_local() {
+            tracing::warn!(
+                "keys and answers cross the network in the clear: name a certificate and a key for TLS"
+            );
+        }
+        allow_open_files(options.max_connections);
         let wanted = SocketAddr::new(options.host, options.port);
         let listen = |source| Error::Listen {
             address: wanted,
@@ -62,6 +74,7 @@ impl Server {
         Ok(Self {
             listener,
             address,
+            tls: tls.map(TlsAcceptor::from),
             trainer,
             options,
             resumed,
@@ -70,13 +83,20 @@ impl Server {
 
     /// Where it listens: `http://127.0.0.1:8000`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// What a program prints at the start: the address, and a command to try.
     pub fn greeting(&self) -> String {
         let url = self.url();
-        format!("Listening on {url} (this machine only)\nTry: curl {url}/health")
+        let local = self.options.is_local();
+        let reach = if local { " (this machine only)" } else { "" };
+        let keys = match self.options.require_keys || self.trainer.has_keys() {
+            true => "Requests need a key: X-API-Key or Authorization: Bearer\n",
+            false => "",
+        };
+        format!("Listening on {url}{reach}\n{keys}Try: curl {url}/health")
     }
 
     /// Answers until SIGINT or SIGTERM; a second signal cancels the answers that still run.
@@ -111,26 +131,22 @@ impl Server {
             () = tokio::time::sleep(grace) => {}
         }
         // A job ends at its next safe place and is taken up again at the next start.
-        trainer.interrupt_jobs();
+        if let Err(error) = trainer.interrupt_jobs() {
+            tracing::warn!(%error, "jobs go on until the process ends");
+        }
         finish(&state, serving).await;
         Ok(())
     }
 
     /// Begins to answer, until `no_more`.
-    fn start(
-        self,
-        state: &AppState,
-        no_more: CancellationToken,
-    ) -> JoinHandle<std::io::Result<()>> {
-        // A token is smaller than a packet, and waiting to fill one would hold it back.
-        let listener = self.listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "small packets are held back");
-            }
-        });
-        let router = with_state(state.clone());
-        let serve = axum::serve(listener, router).with_graceful_shutdown(no_more.cancelled_owned());
-        tokio::spawn(serve.into_future())
+    fn start(self, state: &AppState, no_more: CancellationToken) -> JoinHandle<()> {
+        let connections = Connections {
+            router: with_state(state.clone()),
+            tls: self.tls,
+            options: Arc::clone(&state.options),
+            no_more,
+        };
+        tokio::spawn(connections.serve(self.listener))
     }
 }
 
@@ -157,7 +173,7 @@ fn warm_up(state: &AppState) {
 }
 
 /// Cancels what still runs and waits until its end is stored.
-async fn finish(state: &AppState, mut serving: JoinHandle<std::io::Result<()>>) {
+async fn finish(state: &AppState, mut serving: JoinHandle<()>) {
     state.stop_answers.cancel();
     state.tasks.close();
     let last_words = async {
@@ -172,10 +188,9 @@ async fn finish(state: &AppState, mut serving: JoinHandle<std::io::Result<()>>) 
     serving.abort();
 }
 
-fn how_it_ended(
-    ended: std::result::Result<std::io::Result<()>, tokio::task::JoinError>,
-) -> Result<()> {
-    ended
-        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
-        .map_err(|source| Error::Serve { source })
+/// Without having been told to, it ends only by a fault.
+fn how_it_ended(ended: std::result::Result<(), JoinError>) -> Result<()> {
+    ended.map_err(|error| Error::Serve {
+        source: std::io::Error::other(error),
+    })
 }

@@ -5,7 +5,6 @@
 //! is given one piece at a time; and it keeps what it has not yet handed out, a header without an end
 //! for one, so more than [`HELD`] of that ends the upload.
 
-use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use tokio::runtime::Handle;
 
 use crate::api_error::ApiError;
 use crate::content_log;
+use crate::slow_body::was_too_slow;
 use crate::state::AppState;
 
 /// Most files of one upload.
@@ -34,8 +34,6 @@ const MAX_FILES: usize = 100;
 const HELD: u64 = 1 << 20;
 /// Most bytes of a field that is no file.
 const MAX_FIELD: usize = 64;
-/// How long the sender may say nothing.
-const SILENCE: Duration = Duration::from_secs(30);
 /// How much is read and dropped of an upload that is refused, so that its sender hears of it, and for
 /// how long.
 const DRAINED: u64 = 64 << 20;
@@ -157,7 +155,7 @@ impl<'a> Receiver<'a> {
     }
 
     async fn next_field(&mut self) -> Result<Option<Field<'a>>, ApiError> {
-        let field = in_time(self.multipart.next_field()).await?;
+        let field = self.multipart.next_field().await;
         field.map_err(|error| self.told(&error))
     }
 
@@ -192,7 +190,7 @@ impl<'a> Receiver<'a> {
     }
 
     async fn next_piece(&self, field: &mut Field<'a>) -> Result<Option<Bytes>, ApiError> {
-        let piece = in_time(field.chunk()).await?;
+        let piece = field.chunk().await;
         let piece = piece.map_err(|error| self.told(&error))?;
         let length = piece.as_ref().map_or(0, Bytes::len);
         self.handed_out.fetch_add(length as u64, Ordering::Relaxed);
@@ -210,6 +208,9 @@ impl<'a> Receiver<'a> {
             }
             Some(Limit::Held) => {
                 ApiError::bad_request("a part of the upload has a header without an end")
+            }
+            None if was_too_slow(&**cause) => {
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, "the upload came too slowly")
             }
             None => ApiError::bad_request(format!("the upload broke off: {cause}")),
         }
@@ -313,16 +314,6 @@ impl Stream for Paced<'_> {
         }
         Poll::Ready(Some(Ok(piece)))
     }
-}
-
-/// Waits for the sender, but not for ever.
-async fn in_time<T>(next: impl Future<Output = T>) -> Result<T, ApiError> {
-    tokio::time::timeout(SILENCE, next).await.map_err(|_| {
-        ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            format!("nothing of the upload came for {} s", SILENCE.as_secs()),
-        )
-    })
 }
 
 fn refused_with(status: StatusCode, error: &multer::Error) -> ApiError {

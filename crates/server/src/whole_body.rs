@@ -17,6 +17,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use crate::api_error::ApiError;
 use crate::openai::BODIES_WITH_PICTURES;
 use crate::routes::{ASK_ABOUT_PICTURES, TAKE_FILES};
+use crate::slow_body::was_too_slow;
 use crate::state::AppState;
 use crate::upload::is_multipart;
 
@@ -70,6 +71,10 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("the request's body is larger than {limit} bytes"),
             ))
+        }
+        Err(error) if was_too_slow(&*error) => {
+            let reason = "the request's body came too slowly";
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, reason))
         }
         Err(error) => {
             let reason = format!("the request's body could not be read: {error}");

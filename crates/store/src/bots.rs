@@ -7,7 +7,7 @@ use crate::documents;
 use crate::error::{Error, Failure, Result};
 use crate::ids;
 use crate::records::BotRecord;
-use crate::tables::{BOTS, BOTS_BY_CREATION};
+use crate::tables::{BOTS, BOTS_BY_CREATION, BOTS_BY_TENANT, Nanoseconds};
 use crate::transaction::{ReadTransaction, Records, WriteTransaction};
 use crate::{chats, chunks, jobs, training};
 
@@ -16,6 +16,9 @@ type Bots<H> = Records<H, &'static str, BotRecord>;
 
 pub(crate) fn create(txn: &WriteTransaction, bot: &BotRecord) -> Result<(), Failure> {
     ids::check("bot", &bot.bot_id)?;
+    if let Some(tenant) = &bot.tenant {
+        ids::check("tenant", tenant)?;
+    }
     let mut bots = txn.records(BOTS)?;
     if bots.get(&bot.bot_id)?.is_some() {
         return Err(Failure::Store(Error::AlreadyExists {
@@ -26,6 +29,9 @@ pub(crate) fn create(txn: &WriteTransaction, bot: &BotRecord) -> Result<(), Fail
     bots.insert(&bot.bot_id, bot)?;
     let mut order = txn.index(BOTS_BY_CREATION)?;
     order.insert(creation_key(bot), ())?;
+    if let Some(key) = tenant_key(bot) {
+        txn.index(BOTS_BY_TENANT)?.insert(key, ())?;
+    }
     Ok(())
 }
 
@@ -59,12 +65,27 @@ pub(crate) fn list(txn: &ReadTransaction) -> Result<Vec<BotRecord>, Failure> {
         .collect()
 }
 
-/// What `edit` makes of a bot; it decides neither who the bot is nor the state of its vectors.
+pub(crate) fn list_of_tenant(
+    txn: &ReadTransaction,
+    tenant: &str,
+) -> Result<Vec<BotRecord>, Failure> {
+    let bots = txn.records(BOTS)?;
+    let order = txn.index(BOTS_BY_TENANT)?;
+    let all = (tenant, Nanoseconds::MIN, "")..(tenant, Nanoseconds::MAX, "");
+    order
+        .range::<(&str, Nanoseconds, &str)>(all)?
+        .map(|entry| find(&bots, entry?.0.value().2))
+        .collect()
+}
+
+/// What `edit` makes of a bot; it decides neither who the bot is nor whose, nor the state of its
+/// vectors.
 pub(crate) fn edited(stored: BotRecord, edit: &mut dyn FnMut(&mut BotRecord)) -> BotRecord {
     let mut bot = stored.clone();
     edit(&mut bot);
     BotRecord {
         bot_id: stored.bot_id,
+        tenant: stored.tenant,
         created_at: stored.created_at,
         updated_at: Timestamp::now(),
         vector_space: stored.vector_space,
@@ -86,10 +107,19 @@ pub(crate) fn delete(txn: &WriteTransaction, bot_id: &str) -> Result<(), Failure
     chats::remove_all(txn, bot_id)?;
     jobs::remove_all(txn, bot_id)?;
     txn.index(BOTS_BY_CREATION)?.remove(creation_key(&bot))?;
+    if let Some(key) = tenant_key(&bot) {
+        txn.index(BOTS_BY_TENANT)?.remove(key)?;
+    }
     txn.records(BOTS)?.remove(bot_id)?;
     Ok(())
 }
 
-fn creation_key(bot: &BotRecord) -> (i128, &str) {
+fn creation_key(bot: &BotRecord) -> (Nanoseconds, &str) {
     (bot.created_at.as_nanosecond(), &bot.bot_id)
+}
+
+/// `None` for a bot without a tenant, which stands in no listing of one.
+fn tenant_key(bot: &BotRecord) -> Option<(&str, Nanoseconds, &str)> {
+    let created = bot.created_at.as_nanosecond();
+    Some((bot.tenant.as_deref()?, created, &bot.bot_id))
 }

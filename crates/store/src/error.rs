@@ -89,10 +89,28 @@ pub enum Error {
         /// The id asked for.
         job_id: String,
     },
-    /// The id of a new bot or chat is taken.
+    /// The view of a tenant was asked for what belongs to no bot.
+    #[error("{what} is for the owner of the store, not for a tenant")]
+    OwnerOnly {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// No API key has this id.
+    #[error("no key has the id {key_id:?}")]
+    KeyNotFound {
+        /// The id asked for.
+        key_id: String,
+    },
+    /// The system has no random numbers, so no key can be made.
+    #[error("the system gives no random numbers")]
+    NoRandomness {
+        /// Why not.
+        source: getrandom::Error,
+    },
+    /// The id of a new bot, chat or key is taken.
     #[error("a {kind} with the id {id:?} exists already")]
     AlreadyExists {
-        /// `bot` or `chat`.
+        /// `bot`, `chat` or `key`.
         kind: &'static str,
         /// The id that is taken.
         id: String,
@@ -107,10 +125,10 @@ pub enum Error {
         /// What the chat is.
         found: ChatKind,
     },
-    /// The id of a new bot, chat or job is empty or too long.
+    /// The id of a new bot, chat, job, key or tenant is empty or too long.
     #[error("the {kind} id {begins:?}... has {length} bytes; an id must have 1 to 256")]
     InvalidId {
-        /// `bot`, `chat` or `job`.
+        /// `bot`, `chat`, `job`, `key` or `tenant`.
         kind: &'static str,
         /// The first 64 characters of the id.
         begins: String,

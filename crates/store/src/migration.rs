@@ -17,19 +17,25 @@ use crate::error::{Error, Failure, Result};
 use crate::folder::sync_folder;
 use crate::staged_backend::StagedFile;
 use crate::tables::{
-    BOTS, BOTS_BY_CREATION, CHATS, CHATS_BY_BOT, CHATS_OF_PICTURES, CHUNKS, DOCUMENT_CHUNKS,
-    DOCUMENT_HASHES, DOCUMENTS, JOBS, JOBS_BY_BOT, META, PICTURES, PICTURES_OF_CHATS, SCHEMA_KEY,
-    SEQUENCES, TURNS, UNTRAINED, VECTORS, VISION_TURNS,
+    BOTS, BOTS_BY_CREATION, BOTS_BY_TENANT, CHATS, CHATS_BY_BOT, CHATS_OF_PICTURES, CHUNKS,
+    DOCUMENT_CHUNKS, DOCUMENT_HASHES, DOCUMENTS, JOBS, JOBS_BY_BOT, KEYS, META, PICTURES,
+    PICTURES_OF_CHATS, SCHEMA_KEY, SEQUENCES, TURNS, UNTRAINED, VECTORS, VISION_TURNS,
 };
 use crate::transaction::WriteTransaction;
 
 /// What this version of the program reads and writes.
 pub(crate) const PRESENT: Schema = Schema {
-    number: 2,
-    steps: &[Step {
-        from: 1,
-        run: add_pictures,
-    }],
+    number: 3,
+    steps: &[
+        Step {
+            from: 1,
+            run: add_pictures,
+        },
+        Step {
+            from: 2,
+            run: add_tenants,
+        },
+    ],
 };
 
 /// A schema, and the steps that lead to it.
@@ -60,6 +66,14 @@ fn add_pictures(transaction: &WriteTransaction) -> Result<(), Failure> {
     transaction.records(PICTURES)?;
     transaction.index(PICTURES_OF_CHATS)?;
     transaction.index(CHATS_OF_PICTURES)?;
+    Ok(())
+}
+
+/// From 2 to 3: makes the tables of API keys and of the bots of tenants. A bot of schema 2 has no
+/// tenant: it is the owner's.
+fn add_tenants(transaction: &WriteTransaction) -> Result<(), Failure> {
+    transaction.records(KEYS)?;
+    transaction.index(BOTS_BY_TENANT)?;
     Ok(())
 }
 
@@ -154,6 +168,7 @@ fn create_tables(transaction: &WriteTransaction, schema: Schema) -> Result<(), F
     transaction.records(TURNS)?;
     transaction.records(VISION_TURNS)?;
     add_pictures(transaction)?;
+    add_tenants(transaction)?;
     transaction.index(UNTRAINED)?;
     transaction.records(JOBS)?;
     transaction.index(JOBS_BY_BOT)?;

@@ -132,6 +132,7 @@ mod tests {
         for bot_id in ["a", "b"] {
             let bot = BotRecord {
                 bot_id: bot_id.to_owned(),
+                tenant: None,
                 created_at: AT,
                 updated_at: AT,
                 settings: BotSettings::default(),

@@ -13,6 +13,10 @@ use serde_json::{Map, Value};
 pub struct BotRecord {
     /// `bot-<uuid4>`.
     pub bot_id: String,
+    /// The tenant that it belongs to; `None` if it belongs to the owner of the store alone. It never
+    /// changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// When the id was made.
     pub created_at: Timestamp,
     /// When the record last changed.

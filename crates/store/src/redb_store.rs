@@ -5,8 +5,11 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use crate::connection::{self, Connection, OpenBackend};
 use crate::error::{Error, Result};
+use crate::key_store::{KeyRecord, KeyStore, StoredKey};
 use crate::migration::{self, PRESENT, Schema};
 use crate::records::{
     AddedDocuments, BotRecord, ChatKind, ChatRecord, ChunkRecord, DocumentRecord, IndexedDocument,
@@ -14,7 +17,9 @@ use crate::records::{
     VisionTurnRecord,
 };
 use crate::store::Store;
-use crate::{bots, chats, chunks, documents, figures, folder, jobs, pictures, training, turns};
+use crate::{
+    bots, chats, chunks, documents, figures, folder, jobs, keys, pictures, training, turns,
+};
 
 /// A [`Store`] in one file, for one process at a time and any number of its threads.
 ///
@@ -115,6 +120,11 @@ impl Store for RedbStore {
 
     fn bots(&self) -> Result<Vec<BotRecord>> {
         self.connection.read(bots::list)
+    }
+
+    fn bots_of_tenant(&self, tenant: &str) -> Result<Vec<BotRecord>> {
+        self.connection
+            .read(|txn| bots::list_of_tenant(txn, tenant))
     }
 
     fn update_bot(&self, bot_id: &str, edit: &mut dyn FnMut(&mut BotRecord)) -> Result<BotRecord> {
@@ -312,6 +322,24 @@ impl Store for RedbStore {
             file_bytes: file.len(),
             ..figures
         })
+    }
+}
+
+impl KeyStore for RedbStore {
+    fn create_key(&self, key: &StoredKey) -> Result<()> {
+        self.connection.write(|txn| keys::create(txn, key))
+    }
+
+    fn keys(&self) -> Result<Vec<StoredKey>> {
+        self.connection.read(keys::list)
+    }
+
+    fn revoke_key(&self, key_id: &str, at: Timestamp) -> Result<KeyRecord> {
+        self.connection.write(|txn| keys::revoke(txn, key_id, at))
+    }
+
+    fn note_key_use(&self, key_id: &str, at: Timestamp) -> Result<KeyRecord> {
+        self.connection.write(|txn| keys::note_use(txn, key_id, at))
     }
 }
 

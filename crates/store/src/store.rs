@@ -19,8 +19,10 @@ pub trait Store: Send + Sync {
     fn bot(&self, bot_id: &str) -> Result<BotRecord>;
     /// All bots, oldest first.
     fn bots(&self) -> Result<Vec<BotRecord>>;
+    /// The bots of one tenant, oldest first.
+    fn bots_of_tenant(&self, tenant: &str) -> Result<Vec<BotRecord>>;
     /// Reads a bot, lets `edit` change it, and stores it, in one transaction; `updated_at` is set
-    /// by the store, and `vectors_revision` and `vector_space` are left as they were.
+    /// by the store; `tenant`, `vectors_revision` and `vector_space` are left as they were.
     fn update_bot(&self, bot_id: &str, edit: &mut dyn FnMut(&mut BotRecord)) -> Result<BotRecord>;
     /// Deletes a bot with its documents, chunks, vectors, chats, turns, pictures and jobs.
     fn delete_bot(&self, bot_id: &str) -> Result<()>;

@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use redb::{Key, TableDefinition};
 
 use crate::codec::{PictureBytes, Vector};
+use crate::key_store::StoredKey;
 use crate::records::{
     BotRecord, ChatRecord, ChunkRecord, ChunkSpan, DocumentRecord, JobRecord, TurnRecord,
     VisionTurnRecord,
@@ -55,6 +56,12 @@ pub(crate) const BOTS: RecordTable<&str, BotRecord> = RecordTable::new("bots");
 /// Bots, by the time they were made: (created, bot).
 pub(crate) const BOTS_BY_CREATION: IndexTable<(Nanoseconds, &str)> =
     IndexTable::new("bots_by_creation");
+/// Bots that have a tenant: (tenant, created, bot).
+pub(crate) const BOTS_BY_TENANT: IndexTable<(&str, Nanoseconds, &str)> =
+    IndexTable::new("bots_by_tenant");
+
+/// API keys, by id.
+pub(crate) const KEYS: RecordTable<&str, StoredKey> = RecordTable::new("keys");
 
 /// Documents without their `chunks`: (bot, document).
 pub(crate) const DOCUMENTS: RecordTable<(&str, u64), DocumentRecord> =

@@ -17,7 +17,6 @@
 
 mod client;
 mod known;
-mod memory;
 mod plan;
 mod tally;
 #[cfg(test)]
@@ -31,12 +30,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use longtrainer_benches::{EngineFlags, resident_memory};
+use longtrainer_benches::{EngineFlags, MemoryLog, resident_memory};
 use longtrainer_inference::TextModel;
 
 use client::Client;
 use known::KnownAnswers;
-use memory::MemoryLog;
 use plan::Planner;
 use tally::Tally;
 

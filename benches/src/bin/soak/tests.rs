@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use longtrainer_benches::MemoryLog;
 use longtrainer_inference::{
     Error, FinishReason, GenerateRequest, Generation, Message, Result, StreamItem, TextModel,
     TextModelInfo, TextStream, Usage,
@@ -12,7 +13,6 @@ use rand::rngs::StdRng;
 use crate::Soak;
 use crate::client::Client;
 use crate::known::KnownAnswers;
-use crate::memory::MemoryLog;
 use crate::plan::{Kind, Plan, Planner, Reader};
 use crate::tally::{Ending, Tally};
 

@@ -1,18 +1,16 @@
 //! `init`: writes a settings file from flags and defaults, and asks nothing.
 
-use std::net::IpAddr;
-
 use clap::Args;
 use longtrainer::{Chunking, DEFAULT_CHUNKING, Defaults};
 use longtrainer::{
     DEFAULT_MAX_ANSWER_TOKENS, DEFAULT_MAX_PICTURES, DEFAULT_MAX_TOKEN_LIMIT, DEFAULT_NUM_K,
 };
 use longtrainer_server::DEFAULT_PORT;
+use longtrainer_server::config::{Config, Host, ServeSection};
 
-use crate::config::{Config, ServerSection};
 use crate::flags::SamplingFlags;
 use crate::session::Session;
-use crate::settings::{DEFAULT_HOST, absolute};
+use crate::settings::absolute;
 
 #[derive(Debug, Args)]
 pub(crate) struct InitFlags {
@@ -50,8 +48,8 @@ pub(crate) struct InitFlags {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_ANSWER_TOKENS)]
     max_answer_tokens: usize,
     /// Address that `serve` listens on
-    #[arg(long, value_name = "IP", default_value_t = DEFAULT_HOST)]
-    host: IpAddr,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    host: Host,
     /// Port that `serve` listens on
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT)]
     port: u16,
@@ -63,15 +61,16 @@ pub(crate) struct InitFlags {
 }
 
 pub(crate) fn run(flags: InitFlags, mut session: Session) -> anyhow::Result<()> {
-    let server = ServerSection {
+    let serve = ServeSection {
         host: Some(flags.host),
         port: Some(flags.port),
+        ..ServeSection::default()
     };
     let force = flags.force;
     let defaults = flags.into_defaults();
     defaults.check()?;
     let path = absolute(&session.places.config);
-    Config::from_defaults(&defaults, server).write(&path, force)?;
+    Config::from_defaults(&defaults, serve).write(&path, force)?;
     session.output.line(&path.display().to_string())?;
     session.notes.say("Next: longtrainer bot create");
     Ok(())

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::confirm;
 use crate::error::CliError;
-use crate::model_files::pull;
+use crate::model_files::{pull, size, size_text};
 use crate::output::Output;
 use crate::session::Session;
 
@@ -77,7 +77,10 @@ struct ModelJson<'a> {
     /// What is missing or wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Bytes of its files, as far as the list of models gives them.
     size: u64,
+    /// Whether these are all.
+    size_is_exact: bool,
     licence: &'a str,
     description: &'a str,
 }
@@ -92,7 +95,8 @@ impl<'a> ModelJson<'a> {
             status,
             folder,
             reason,
-            size: entry.total_size(),
+            size: entry.least_size(),
+            size_is_exact: entry.total_size().is_some(),
             licence: &entry.licence,
             description: &entry.description,
         }
@@ -135,7 +139,7 @@ fn row(model: &ModelJson<'_>) -> [String; 5] {
     } else {
         model.role.clone()
     };
-    let size = HumanBytes(model.size).to_string();
+    let size = size_text(model.size, model.size_is_exact);
     [
         model.name.to_owned(),
         role,
@@ -213,12 +217,20 @@ fn verify(registry: &Registry, name: &str, output: &mut Output) -> anyhow::Resul
     for file in &report.files {
         let state = match &file.state {
             FileState::Whole => "whole".to_owned(),
+            FileState::Unchanged => "unchanged since it was first seen".to_owned(),
+            FileState::FirstSeen { sha256 } => format!("seen for the first time: sha256 {sha256}"),
             FileState::Missing => "MISSING".to_owned(),
             FileState::WrongSize { expected, actual } => {
                 format!("DAMAGED: {actual} bytes, should be {expected}")
             }
             FileState::WrongHash { expected, actual } => {
                 format!("DAMAGED: sha256 {actual}, should be {expected}")
+            }
+            FileState::Changed { before, actual, .. } => {
+                format!("CHANGED: sha256 {actual}, was {before} when it was first seen")
+            }
+            FileState::OtherRevision { fetched_from, .. } => {
+                format!("OF ANOTHER REVISION: {fetched_from}")
             }
             other => format!("DAMAGED: {other:?}"),
         };
@@ -234,7 +246,7 @@ fn path(registry: &Registry, name: &str, mut session: Session) -> anyhow::Result
 
 fn remove(registry: &Registry, name: &str, yes: bool, session: &Session) -> anyhow::Result<()> {
     let entry = registry.entry(name).map_err(longtrainer::Error::from)?;
-    let size = HumanBytes(entry.total_size());
+    let size = size(entry);
     confirm::deletion(
         &format!(
             "model {name} ({size}) from {}",

@@ -1,44 +1,45 @@
 //! `serve`: the HTTP interface over this data folder, until Ctrl-C.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use longtrainer::LongTrainer;
 use longtrainer::models::Role;
-use longtrainer_server::{Server, ServerOptions};
+use longtrainer_server::config::{Plan, ServeSection, checked};
+use longtrainer_server::{Server, ServerOptions, start_log};
 
 use crate::model_files::ensure;
 use crate::notes::Notes;
 use crate::session::Session;
+use crate::settings::Settings;
 
 /// How long work that has been given up may hold the end of the program up.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeFlags {
-    /// Address to listen on, one of this machine alone [default: as in the settings, 127.0.0.1]
-    #[arg(long, value_name = "IP")]
-    host: Option<IpAddr>,
-    /// Port to listen on; 0 takes a free one [default: as in the settings, 8000]
-    #[arg(long, value_name = "N")]
-    port: Option<u16>,
-    /// Folder whose files clients may have added or looked at by path; may be given more than once
-    #[arg(long, value_name = "DIR")]
-    allow_dir: Vec<PathBuf>,
+    #[command(flatten)]
+    serve: ServeSection,
+    /// Check everything, print what would be used, and start nothing
+    #[arg(long)]
+    check: bool,
 }
 
 pub(crate) fn run(flags: ServeFlags, mut session: Session) -> anyhow::Result<()> {
-    let settings = session.places.settings()?;
-    let options = ServerOptions {
-        host: flags.host.unwrap_or(settings.host),
-        port: flags.port.unwrap_or(settings.port),
-        allow_dirs: flags.allow_dir,
-        ..ServerOptions::default()
-    };
+    let mut settings = session.places.settings()?;
+    let given = flags.serve.over(ServeSection::from_env());
+    let section = given.over(settings.config.serve);
+    start_log(section.log_format.unwrap_or_default(), session.verbosity)?;
+    let options = section.clone().options()?;
+    settings.links = section.links()?;
+    settings.config.serve = section;
+    if flags.check {
+        return check(options, settings, session);
+    }
+    options.check()?;
     let trainer = session.trainer_in(&session.places.data_dir, settings)?;
+    options.check_keys(trainer.has_keys())?;
     fetch_models(&trainer, session.notes)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let served = runtime.block_on(async {
@@ -48,6 +49,20 @@ pub(crate) fn run(flags: ServeFlags, mut session: Session) -> anyhow::Result<()>
     });
     runtime.shutdown_timeout(LEFTOVERS);
     served
+}
+
+fn check(options: ServerOptions, settings: Settings, mut session: Session) -> anyhow::Result<()> {
+    let mut config = settings.config.clone();
+    config.models.memory_budget = Some(settings.memory_budget);
+    config.models.keep_alive = Some(settings.keep_alive);
+    let plan = Plan {
+        settings_file: session.places.config.clone(),
+        data_dir: session.places.data_dir.clone(),
+        config,
+        options,
+    };
+    let told = checked(&plan, || session.open(&plan.data_dir, settings))?;
+    Ok(session.output.piece(&told)?)
 }
 
 /// Fetches the models of all bots and those of bots to come. A server without one of them still

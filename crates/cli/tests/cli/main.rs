@@ -8,6 +8,7 @@ mod chats;
 mod devices;
 mod documents;
 mod echo;
+mod keys;
 mod models;
 mod pictures;
 mod settings;

@@ -31,6 +31,33 @@ fn models_are_listed_with_what_is_missing() {
 }
 
 #[test]
+fn the_published_vision_model_is_listed_and_can_be_asked_for() {
+    const NAME: &str = "SmolVLM-256M-Instruct";
+    let world = World::new();
+    let listed = world.ok(&["models", "list"]);
+    let row = listed.lines().find(|line| line.starts_with(NAME)).unwrap();
+    assert!(
+        row.contains("vision ") && row.contains("at least 489.26 MiB"),
+        "{row}"
+    );
+    let json = world.json(&["models", "list", "--json"]);
+    let entries = json.as_array().unwrap();
+    let entry = |name| entries.iter().find(|entry| entry["name"] == name).unwrap();
+    assert_eq!(entry(NAME)["size"], 513_028_808);
+    assert_eq!(entry(NAME)["size_is_exact"], false);
+    assert_eq!(entry(EMBEDDER)["size_is_exact"], true);
+    world
+        .run(&["models", "pull", NAME])
+        .expect(6, &[NAME, "model.safetensors", "chat_template.json"]);
+    let bot = world.ok(&["bot", "create", "--vision-model", NAME]);
+    world.write("picture.txt", "no picture");
+    let picture = world.path("picture.txt").display().to_string();
+    world
+        .run(&["ask", bot.trim(), "What is it?", "--image", &picture])
+        .expect(6, &[NAME, "preprocessor_config.json"]);
+}
+
+#[test]
 fn a_missing_model_is_told_with_its_files_and_folders() {
     let world = World::new();
     let folder = world.path("models").display().to_string();

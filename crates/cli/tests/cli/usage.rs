@@ -19,6 +19,7 @@ fn help_names_every_command_and_every_exit_code() {
         "train",
         "search",
         "models",
+        "keys",
         "eval",
         "serve",
         "--data-dir",

@@ -1,9 +1,11 @@
 //! A request on its way to the engine.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_channel::Sender;
 
+use super::cache_kind::CacheKind;
 use crate::adapter::AppliedAdapter;
 use crate::grammar::Guide;
 use crate::soft::SoftSpan;
@@ -17,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) soft: Vec<SoftSpan>,
     /// What changes the model for it.
     pub(crate) adapter: Option<AppliedAdapter>,
+    /// Who shares the keys and values of its tokens.
+    pub(crate) cache_scope: Option<Arc<str>>,
     /// How tokens are chosen.
     pub(crate) sampling: Sampling,
     /// Most tokens of the answer; at least one.
@@ -37,19 +41,14 @@ pub(crate) struct Job {
     pub(crate) span: tracing::Span,
 }
 
-/// Bits of a number that a model gives to kinds of its caches; the others are the adapter's.
-const MODEL_KIND_BITS: u32 = 8;
-
 impl Job {
-    /// With which requests it shares keys and values: those with the same adapter, of the same
-    /// [kind](super::LanguageModel::cache_kind) to the model.
-    pub(super) fn kind(&self, of_model: u64) -> u64 {
-        debug_assert!(
-            of_model >> MODEL_KIND_BITS == 0,
-            "a model has few kinds of caches"
-        );
-        let adapter = self.adapter.as_ref().map_or(0, |adapter| adapter.kind);
-        adapter << MODEL_KIND_BITS | of_model
+    /// With which requests it shares keys and values; `of_model` is what the model says.
+    pub(super) fn kind(&self, of_model: u64) -> CacheKind {
+        CacheKind {
+            of_model,
+            adapter: self.adapter.as_ref().map_or(0, |adapter| adapter.kind),
+            scope: self.cache_scope.clone(),
+        }
     }
 
     /// Tokens that it may need room for.

@@ -10,6 +10,7 @@
 //! only the requests that fail alone too ([`mod@contained`]). When the engine is dropped, everything
 //! unfinished ends with [`Error::EngineStopped`].
 
+mod cache_kind;
 mod contained;
 mod drafts;
 mod job;

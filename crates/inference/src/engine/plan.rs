@@ -7,12 +7,16 @@
 
 use std::cmp::min;
 
+use super::cache_kind::CacheKind;
+
 /// Tokens in common that are worth waiting for.
 const WORTH_WAITING: usize = 32;
 
 /// How far a request has come.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Progress<'text> {
+    /// With which others it shares what is read.
+    pub(super) kind: &'text CacheKind,
     /// Tokens of its prompt.
     pub(super) prompt: &'text [u32],
     /// Tokens that were read; less than the prompt has in those that have not answered yet.
@@ -77,6 +81,9 @@ fn waits(requests: &[Progress<'_>], number: usize) -> bool {
     let request = &requests[number];
     request.read == 0
         && requests[..number].iter().any(|older| {
+            if older.kind != request.kind {
+                return false;
+            }
             let shared = common_prefix(request.prompt, older.prompt);
             older.is_reading() && older.read < shared && shared >= request.known + WORTH_WAITING
         })
@@ -91,8 +98,16 @@ fn common_prefix(left: &[u32], right: &[u32]) -> usize {
 mod tests {
     use super::*;
 
+    const ANY: CacheKind = CacheKind {
+        of_model: 0,
+        adapter: 0,
+        scope: None,
+    };
+    const OTHER: CacheKind = CacheKind { adapter: 1, ..ANY };
+
     fn progress(prompt: &[u32], read: usize) -> Progress<'_> {
         Progress {
+            kind: &ANY,
             prompt,
             read,
             known: 0,
@@ -142,6 +157,9 @@ mod tests {
             ]
         };
         assert_eq!(share_out(&requests(0, 0), 1000), [600, 0]);
+        let mut strangers = requests(0, 0);
+        strangers[1].kind = &OTHER;
+        assert_eq!(share_out(&strangers, 1000), [600, 400], "of another kind");
         assert_eq!(share_out(&requests(299, 256), 1000), [301, 0]);
         assert_eq!(
             share_out(&requests(299, 280), 1000),

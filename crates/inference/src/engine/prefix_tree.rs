@@ -13,18 +13,19 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 use super::model::BLOCK_TOKENS;
 
-/// The known texts, in blocks of `BLOCK` tokens. Texts of different kinds share nothing: what the keys
-/// and values of a token depend on besides the tokens (an adapter, a rotary factor) is its kind.
+/// The known texts, in blocks of `BLOCK` tokens. Texts of different kinds `K` share nothing: see
+/// [`CacheKind`](super::cache_kind::CacheKind).
 #[derive(Debug)]
-pub(crate) struct PrefixTree<B, const BLOCK: usize = BLOCK_TOKENS> {
-    nodes: HashMap<NodeId, Node<B>>,
+pub(crate) struct PrefixTree<B, K, const BLOCK: usize = BLOCK_TOKENS> {
+    nodes: HashMap<NodeId, Node<B, K>>,
     /// Only of parents that have children.
-    children: HashMap<Parent, Children>,
+    children: HashMap<Parent<K>, Children>,
     /// The nodes without children, by last use.
     leaves: BTreeSet<(u64, NodeId)>,
     /// Number of the last call that used nodes.
@@ -47,16 +48,16 @@ type NodeId = u64;
 /// The next blocks after a parent, by their tokens.
 type Children = BTreeMap<Arc<[u32]>, NodeId>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Parent {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Parent<K> {
     /// The empty text of a kind.
-    Root(u64),
+    Root(K),
     Node(NodeId),
 }
 
 #[derive(Debug)]
-struct Node<B> {
-    parent: Parent,
+struct Node<B, K> {
+    parent: Parent<K>,
     tokens: Arc<[u32]>,
     block: B,
     last_used: u64,
@@ -68,7 +69,7 @@ struct Path {
     len: usize,
 }
 
-impl<B: Clone, const BLOCK: usize> PrefixTree<B, BLOCK> {
+impl<B: Clone, K: Clone + Eq + Hash, const BLOCK: usize> PrefixTree<B, K, BLOCK> {
     /// A tree that knows nothing.
     pub(crate) fn new() -> Self {
         const { assert!(BLOCK > 0, "a block holds a token") };
@@ -83,7 +84,7 @@ impl<B: Clone, const BLOCK: usize> PrefixTree<B, BLOCK> {
     }
 
     /// The longest known beginning of `tokens`, to the token. It counts as used.
-    pub(crate) fn find(&mut self, kind: u64, tokens: &[u32]) -> Prefix<B> {
+    pub(crate) fn find(&mut self, kind: &K, tokens: &[u32]) -> Prefix<B> {
         let path = self.walk(kind, tokens);
         self.touch(&path.nodes);
         let blocks = path.nodes.iter().map(|id| self.nodes[id].block.clone());
@@ -94,7 +95,7 @@ impl<B: Clone, const BLOCK: usize> PrefixTree<B, BLOCK> {
     }
 
     /// How many of the first of `tokens` are known. They do not count as used.
-    pub(crate) fn matched(&self, kind: u64, tokens: &[u32]) -> usize {
+    pub(crate) fn matched(&self, kind: &K, tokens: &[u32]) -> usize {
         self.walk(kind, tokens).len
     }
 
@@ -105,7 +106,7 @@ impl<B: Clone, const BLOCK: usize> PrefixTree<B, BLOCK> {
     /// `block_of` fails, the blocks before are known and all else is as it was.
     pub(crate) fn insert<E>(
         &mut self,
-        kind: u64,
+        kind: &K,
         tokens: &[u32],
         mut block_of: impl FnMut(usize) -> Result<B, E>,
     ) -> Result<usize, E> {
@@ -118,7 +119,7 @@ impl<B: Clone, const BLOCK: usize> PrefixTree<B, BLOCK> {
         self.touch(&known.nodes);
         let mut parent = match known.nodes.last() {
             Some(&id) => Parent::Node(id),
-            None => Parent::Root(kind),
+            None => Parent::Root(kind.clone()),
         };
         let mut new = 0;
         for (index, tokens) in tokens.chunks(BLOCK).enumerate().skip(known.nodes.len()) {
@@ -153,11 +154,11 @@ impl<B: Clone, const BLOCK: usize> PrefixTree<B, BLOCK> {
     }
 
     /// Follows `tokens` block by block, and ends with a block of which only the beginning fits.
-    fn walk(&self, kind: u64, tokens: &[u32]) -> Path {
+    fn walk(&self, kind: &K, tokens: &[u32]) -> Path {
         let mut nodes = Vec::new();
         let mut len = 0;
-        let mut parent = Parent::Root(kind);
-        while let Some((id, shared)) = self.closest_child(parent, &tokens[len..]) {
+        let mut parent = Parent::Root(kind.clone());
+        while let Some((id, shared)) = self.closest_child(&parent, &tokens[len..]) {
             nodes.push(id);
             len += shared;
             if shared < BLOCK {
@@ -170,8 +171,8 @@ impl<B: Clone, const BLOCK: usize> PrefixTree<B, BLOCK> {
 
     /// The child that shares the most of its first tokens with `rest`, and how many; none if that is
     /// not even one. Of two, the first in order.
-    fn closest_child(&self, parent: Parent, rest: &[u32]) -> Option<(NodeId, usize)> {
-        let children = self.children.get(&parent)?;
+    fn closest_child(&self, parent: &Parent<K>, rest: &[u32]) -> Option<(NodeId, usize)> {
+        let children = self.children.get(parent)?;
         let wanted = &rest[..rest.len().min(BLOCK)];
         let mut before = children.range::<[u32], _>((Unbounded, Included(wanted)));
         let after = children.range::<[u32], _>((Excluded(wanted), Unbounded));
@@ -206,16 +207,16 @@ impl<B: Clone, const BLOCK: usize> PrefixTree<B, BLOCK> {
     }
 
     /// Adds a leaf, used at the present clock.
-    fn add(&mut self, parent: Parent, tokens: &[u32], block: B) -> NodeId {
+    fn add(&mut self, parent: Parent<K>, tokens: &[u32], block: B) -> NodeId {
         let id = self.next_id;
         self.next_id += 1;
         let node = Node {
-            parent,
+            parent: parent.clone(),
             tokens: Arc::from(tokens),
             block,
             last_used: self.clock,
         };
-        if let Some(leaf) = self.leaf_entry(parent) {
+        if let Some(leaf) = self.leaf_entry(&parent) {
             self.leaves.remove(&leaf);
         }
         let siblings = self.children.entry(parent).or_default();
@@ -233,21 +234,21 @@ impl<B: Clone, const BLOCK: usize> PrefixTree<B, BLOCK> {
         };
         self.tokens -= node.tokens.len();
         self.leaves.remove(&(node.last_used, id));
-        let Entry::Occupied(mut siblings) = self.children.entry(node.parent) else {
+        let Entry::Occupied(mut siblings) = self.children.entry(node.parent.clone()) else {
             return;
         };
         siblings.get_mut().remove(&node.tokens);
         if siblings.get().is_empty() {
             siblings.remove();
-            self.leaves.extend(self.leaf_entry(node.parent));
+            self.leaves.extend(self.leaf_entry(&node.parent));
         }
     }
 
     /// What stands for a parent among the leaves when it has no children; a root is never dropped.
-    fn leaf_entry(&self, parent: Parent) -> Option<(u64, NodeId)> {
+    fn leaf_entry(&self, parent: &Parent<K>) -> Option<(u64, NodeId)> {
         match parent {
             Parent::Root(_) => None,
-            Parent::Node(id) => Some((self.nodes.get(&id)?.last_used, id)),
+            Parent::Node(id) => Some((self.nodes.get(id)?.last_used, *id)),
         }
     }
 }

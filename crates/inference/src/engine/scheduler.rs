@@ -8,6 +8,7 @@ use std::time::Instant;
 use async_channel::Receiver;
 
 use super::TokenText;
+use super::cache_kind::CacheKind;
 use super::contained::{self, Logits};
 use super::job::Job;
 use super::meter::Meter;
@@ -46,7 +47,7 @@ pub(super) struct Scheduler<M: LanguageModel, T> {
     waiting: VecDeque<Job>,
     /// By the time of their coming.
     running: Vec<Sequence<M::Cache>>,
-    tree: PrefixTree<BlockOf<M>>,
+    tree: PrefixTree<BlockOf<M>, CacheKind>,
     cost: StepCost,
     /// Of the present step.
     figures: StepFigures,
@@ -191,7 +192,9 @@ impl<M: LanguageModel, T: TokenText> Scheduler<M, T> {
     /// Tokens of a prompt that the prefix cache has, for one that has not begun.
     fn known(&self, sequence: &Sequence<M::Cache>) -> usize {
         match sequence.cache.len() {
-            0 if self.options.prefix_cache => self.tree.matched(sequence.kind, sequence.reusable()),
+            0 if self.options.prefix_cache => {
+                self.tree.matched(&sequence.kind, sequence.reusable())
+            }
             _ => 0,
         }
     }
@@ -199,7 +202,7 @@ impl<M: LanguageModel, T: TokenText> Scheduler<M, T> {
     fn start_reading(&mut self, number: usize, share: usize) {
         let sequence = &mut self.running[number];
         if share > 0 && sequence.cache.len() == 0 && self.options.prefix_cache {
-            let known = self.tree.find(sequence.kind, sequence.reusable());
+            let known = self.tree.find(&sequence.kind, sequence.reusable());
             if known.len > 0 {
                 match sequence.adopt(&self.name, known.blocks, known.len) {
                     Ok(()) => self.figures.cached_tokens += known.len,
@@ -372,13 +375,13 @@ impl<M: LanguageModel, T: TokenText> Scheduler<M, T> {
 
 /// Keeps the keys and values of the first `tokens` tokens that a request has read.
 fn keep<C: TokenCache>(
-    tree: &mut PrefixTree<C::Block>,
+    tree: &mut PrefixTree<C::Block, CacheKind>,
     name: &str,
     sequence: &Sequence<C>,
     tokens: usize,
 ) {
     let tokens = &sequence.read_text()[..tokens];
-    let kept = tree.insert(sequence.kind, tokens, |index| sequence.cache.block(index));
+    let kept = tree.insert(&sequence.kind, tokens, |index| sequence.cache.block(index));
     if let Err(error) = kept {
         tracing::warn!(model = name, error, "a prefix was not kept");
     }

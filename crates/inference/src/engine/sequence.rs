@@ -3,6 +3,7 @@
 use std::cmp::min;
 
 use super::TokenText;
+use super::cache_kind::CacheKind;
 use super::contained::{Logits, contained};
 use super::drafts::{Drafter, Trust};
 use super::job::Job;
@@ -39,7 +40,7 @@ pub(super) struct Sequence<C> {
     text: Vec<u32>,
     pub(super) cache: C,
     /// Which caches it may share blocks with.
-    pub(super) kind: u64,
+    pub(super) kind: CacheKind,
     /// Blocks that it may need in all.
     pub(super) reserved: usize,
     /// Blocks of its prompt that the prefix cache has been told.
@@ -108,7 +109,7 @@ impl<C: TokenCache> Sequence<C> {
         job: Job,
         text: &T,
         cache: C,
-        kind: u64,
+        kind: CacheKind,
         speculates: bool,
     ) -> Self {
         let mut meter = Meter::new(job.submitted, job.prompt.len());
@@ -135,6 +136,7 @@ impl<C: TokenCache> Sequence<C> {
     /// What the plan of a step needs to know; `known` is what the prefix cache has of the prompt.
     pub(super) fn progress(&self, known: usize) -> Progress<'_> {
         Progress {
+            kind: &self.kind,
             prompt: &self.job.prompt,
             read: self.cache.len(),
             known,

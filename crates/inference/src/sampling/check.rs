@@ -11,7 +11,7 @@ const MOST_BREAKERS: usize = 100;
 ///
 /// # Errors
 ///
-/// [`Error::InvalidRequest`] naming the first field that is out of range.
+/// [`Error::InvalidRequest`](crate::Error::InvalidRequest) naming the first field that is out of range.
 pub(crate) fn check(sampling: &Sampling, vocabulary: usize) -> Result<()> {
     check_filters(sampling)?;
     check_penalties(sampling)?;

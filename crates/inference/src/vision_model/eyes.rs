@@ -150,6 +150,7 @@ impl Eyes {
         View {
             hash: picture.hash(),
             detail: question.detail.unwrap_or(self.detail),
+            scope: question.checked.cache_scope().cloned(),
         }
     }
 

@@ -8,10 +8,12 @@ use longtrainer_images::{Detail, PictureHash};
 use crate::prompt::FrameSpan;
 
 /// A picture, looked at in some way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct View {
     pub(super) hash: PictureHash,
     pub(super) detail: Detail,
+    /// Who may know that it was looked at: [`GenerateRequest::cache_scope`](crate::GenerateRequest::cache_scope).
+    pub(super) scope: Option<Arc<str>>,
 }
 
 /// The soft tokens of a picture, frame by frame.
@@ -122,6 +124,7 @@ mod tests {
         View {
             hash: Picture::new("x", name.as_bytes()).hash(),
             detail: Detail::Low,
+            scope: None,
         }
     }
 
@@ -153,14 +156,19 @@ mod tests {
     }
 
     #[test]
-    fn the_same_picture_in_other_detail_is_another_view() {
+    fn the_same_picture_in_other_detail_or_of_others_is_another_view() {
         let low = view("a");
         let high = View {
             detail: Detail::High,
-            ..low
+            ..low.clone()
+        };
+        let of_others = View {
+            scope: Some("acme".into()),
+            ..low.clone()
         };
         let mut cache = FeatureCache::new(1000);
         cache.keep(low, &features(1));
         assert!(cache.find(&high).is_none());
+        assert!(cache.find(&of_others).is_none());
     }
 }

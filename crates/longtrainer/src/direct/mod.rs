@@ -194,6 +194,7 @@ impl LongTrainer {
             stop: asked.stop,
             grammar: asked.grammar,
             top_logprobs: asked.top_logprobs,
+            cache_scope: self.inner.cache_scope(),
             ..request
         })
     }

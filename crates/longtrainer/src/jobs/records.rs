@@ -21,6 +21,11 @@ const CANCELLED: &str = "the job was cancelled";
 impl LongTrainer {
     /// Writes a job down as pending. It is done by [`LongTrainer::run_job`], here or, if this process
     /// ends before, after the next [`LongTrainer::resume_jobs`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OwnerOnly`] for a task that is no bot's in the view of a tenant, [`Error::TooManyJobs`],
+    /// and those of finding what the task names.
     pub fn begin_job(&self, task: &JobTask) -> Result<JobRecord> {
         self.check_task(task)?;
         self.make_room(task.bot_id())?;
@@ -45,8 +50,9 @@ impl LongTrainer {
 
     /// Refuses what can be seen to fail at once.
     fn check_task(&self, task: &JobTask) -> Result<()> {
-        if let Some(bot_id) = task.bot_id() {
-            self.bot(bot_id)?;
+        match task.bot_id() {
+            Some(bot_id) => drop(self.bot(bot_id)?),
+            None => self.owner_only("a job that works for no bot")?,
         }
         match task {
             JobTask::Ingest {
@@ -149,8 +155,14 @@ impl LongTrainer {
     }
 
     /// Tells all jobs of this process to end where they can be taken up again after the next start.
-    pub fn interrupt_jobs(&self) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OwnerOnly`] in the view of a tenant, since the jobs are everybody's.
+    pub fn interrupt_jobs(&self) -> Result<()> {
+        self.owner_only("interrupting all jobs")?;
         self.inner.jobs.tell_all(Wish::Interrupt);
+        Ok(())
     }
 
     /// Tells the jobs of a bot that is about to go to end; returns the uploads that go with them.

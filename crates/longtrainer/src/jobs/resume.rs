@@ -18,7 +18,12 @@ impl LongTrainer {
     /// process alone has the store, so nobody works on them. Those that can be done are pending
     /// again and come back, oldest first; the others are marked as failed with the reason. Files sent in
     /// for no job are removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OwnerOnly`] in the view of a tenant, which does not see all jobs, and those of the store.
     pub fn resume_jobs(&self) -> Result<Vec<JobRecord>> {
+        self.owner_only("resuming what an earlier run left")?;
         let mut resumed = Vec::new();
         for job in self.all_jobs()? {
             if !job.status.is_ended() && self.is_left(&job) {

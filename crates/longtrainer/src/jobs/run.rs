@@ -174,13 +174,14 @@ impl LongTrainer {
         let entry = self.models().entry(model)?;
         let mut fetched = Vec::new();
         for name in std::iter::once(&entry.name).chain(&entry.text) {
-            let total = self.models().entry(name)?.total_size();
+            let entry = self.models().entry(name)?;
             let mut progress = PullProgress {
                 control,
                 phase: format!("fetching {name}"),
                 done: 0,
                 begun: 0,
-                total,
+                least: entry.least_size(),
+                is_exact: entry.total_size().is_some(),
             };
             progress.tell();
             let local = self.models().pull(name, &mut progress)?;
@@ -214,14 +215,21 @@ struct PullProgress<'a> {
     done: u64,
     /// Bytes of the file that is under way.
     begun: u64,
-    total: u64,
+    /// Bytes of all files, as far as the list of models gives them.
+    least: u64,
+    /// Whether these are all of them.
+    is_exact: bool,
 }
 
 impl PullProgress<'_> {
     fn tell(&self) {
-        let done = (self.done + self.begun).min(self.total);
+        let come = self.done + self.begun;
+        let (done, total) = match self.is_exact {
+            true => (come.min(self.least), self.least),
+            false => (come, self.least.max(come)),
+        };
         // Whether the pull is still wanted is asked for in its own place.
-        let _ = self.control.reach(&self.phase, done, Some(self.total));
+        let _ = self.control.reach(&self.phase, done, Some(total));
     }
 }
 

@@ -2,6 +2,7 @@
 //! question itself.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use longtrainer_inference::{
     FinishReason, GenerateRequest, Message, Role, Sampling, StreamItem, TextModel,
@@ -46,8 +47,9 @@ pub(crate) enum RephraseError {
 pub(crate) fn rephrase(
     model: &dyn TextModel,
     question: &str,
+    cache_scope: Option<Arc<str>>,
 ) -> Result<Vec<String>, RephraseError> {
-    let list = written_list(model, question)?;
+    let list = written_list(model, request(question, cache_scope))?;
     let phrasings = parse(&list, question);
     match phrasings.is_empty() {
         true => Err(RephraseError::Nothing),
@@ -56,9 +58,9 @@ pub(crate) fn rephrase(
 }
 
 /// What the model writes; without its last line if that was cut off.
-fn written_list(model: &dyn TextModel, question: &str) -> Result<String, RephraseError> {
+fn written_list(model: &dyn TextModel, request: GenerateRequest) -> Result<String, RephraseError> {
     let mut text = String::new();
-    for item in model.generate(request(question))? {
+    for item in model.generate(request)? {
         match item? {
             StreamItem::Text(piece) => text.push_str(&piece),
             StreamItem::Token(_) => {}
@@ -73,7 +75,7 @@ fn written_list(model: &dyn TextModel, question: &str) -> Result<String, Rephras
     Err(RephraseError::BrokeOff)
 }
 
-fn request(question: &str) -> GenerateRequest {
+fn request(question: &str, cache_scope: Option<Arc<str>>) -> GenerateRequest {
     let messages = vec![
         Message::new(Role::System, INSTRUCTIONS),
         Message::new(Role::User, EXAMPLE_QUESTION),
@@ -81,6 +83,7 @@ fn request(question: &str) -> GenerateRequest {
         Message::new(Role::User, question.trim()),
     ];
     GenerateRequest {
+        cache_scope,
         sampling: Sampling {
             temperature: TEMPERATURE,
             seed: Some(SEED),

@@ -152,6 +152,10 @@ pub enum Behaviour {
     SayAndBeCutOff(String),
     /// Says a word every few milliseconds until nobody listens.
     Ramble,
+    /// Says more than any connection holds every few milliseconds until nobody listens.
+    Flood,
+    /// Takes no request: its queue is full.
+    Busy,
     /// Says nothing for as long as somebody listens: a prompt that takes for ever to read.
     Ponder,
     /// Says "half an" and fails.
@@ -270,19 +274,18 @@ impl TextModel for ScriptedModel {
         let (sender, receiver) = async_channel::unbounded();
         let once = self.next.lock().unwrap().pop_front();
         let behaviour = once.unwrap_or_else(|| self.behaviour.lock().unwrap().clone());
+        if matches!(behaviour, Behaviour::Busy) {
+            return Err(longtrainer_inference::Error::QueueFull {
+                model: self.info.model.clone(),
+                waiting: 256,
+            });
+        }
         let left = Arc::clone(&self.left);
         std::thread::spawn(move || match behaviour {
             Behaviour::Say(text) => say(&sender, &text, FinishReason::Stop, logprobs),
             Behaviour::SayAndBeCutOff(text) => say(&sender, &text, FinishReason::Length, logprobs),
-            Behaviour::Ramble => {
-                while sender
-                    .send_blocking(Ok(StreamItem::Text("and ".to_owned())))
-                    .is_ok()
-                {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                *left.lock().unwrap() += 1;
-            }
+            Behaviour::Ramble => repeat(&sender, "and ", &left),
+            Behaviour::Flood => repeat(&sender, &"and ".repeat(1 << 14), &left),
             Behaviour::Ponder => {
                 while !sender.is_closed() {
                     std::thread::sleep(Duration::from_millis(2));
@@ -296,10 +299,21 @@ impl TextModel for ScriptedModel {
                 };
                 let _ = sender.send_blocking(Err(error));
             }
-            Behaviour::BreakOff => drop(sender),
+            Behaviour::BreakOff | Behaviour::Busy => drop(sender),
         });
         Ok(TextStream::new(receiver))
     }
+}
+
+/// Says this every few milliseconds until nobody listens.
+fn repeat(sender: &Sender, text: &str, left: &Mutex<usize>) {
+    while sender
+        .send_blocking(Ok(StreamItem::Text(text.to_owned())))
+        .is_ok()
+    {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    *left.lock().unwrap() += 1;
 }
 
 /// A model decodes what it looks at; here a picture is whole if its file is as long as a bitmap says.

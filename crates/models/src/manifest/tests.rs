@@ -38,14 +38,95 @@ fn the_built_in_list_has_one_default_of_each_shipped_role() {
     }
     for model in &models {
         assert!(model.weights_file().is_some(), "{}", model.name);
-        assert!(
-            model
-                .sources
-                .iter()
-                .any(|s| matches!(s, Source::Python(_) | Source::Embedded(_))),
-            "{}",
-            model.name
-        );
+    }
+    for model in models.iter().filter(|model| model.default) {
+        let needs_no_hub = |s: &Source| matches!(s, Source::Python(_) | Source::Embedded(_));
+        assert!(model.sources.iter().any(needs_no_hub), "{}", model.name);
+        assert_eq!(model.total_size(), Some(model.least_size()));
+    }
+}
+
+#[test]
+fn the_published_vision_model_is_listed_with_its_weights_and_at_a_commit() {
+    let models = load(None).unwrap();
+    let model = models
+        .iter()
+        .find(|model| model.name == "SmolVLM-256M-Instruct")
+        .unwrap();
+    assert_eq!((model.role, model.default), (Role::Vision, false));
+    // Both halves are in one folder.
+    assert_eq!((&model.text, &model.adapter), (&None, &None));
+    let weights = model.weights_file().unwrap();
+    assert_eq!(weights.size, Some(513_028_808));
+    assert!(weights.sha256.is_some());
+    let [Source::Hub(hub)] = &model.sources[..] else {
+        panic!("{:?}", model.sources)
+    };
+    assert!(hub.is_pinned());
+    assert_eq!(model.total_size(), None);
+    assert_eq!(model.least_size(), 513_028_808);
+    // What the loaders of both halves look for.
+    for name in [
+        "config.json",
+        "preprocessor_config.json",
+        "tokenizer.json",
+        "chat_template.json",
+    ] {
+        assert!(model.files.iter().any(|file| file.path == name), "{name}");
+    }
+}
+
+/// A list of one model with weights and a configuration without a hash, and its sources.
+fn vague(sources: &str) -> String {
+    let file = "[[model.file]]\npath = \"config.json\"\n";
+    model("m", "", "m.gguf") + file + sources
+}
+
+fn hub(revision: &str) -> String {
+    format!("[[model.source]]\nkind = \"hub\"\nrepo = \"owner/m\"\nrevision = \"{revision}\"\n")
+}
+
+const COMMIT: &str = "7e3e67edbbed1bf9888184d9df282b700a323964";
+
+#[test]
+fn what_a_commit_fixes_needs_no_hash() {
+    let models = parse(&vague(&hub(COMMIT)), Path::new("mine.toml")).unwrap();
+    let config = &models[0].files[1];
+    assert_eq!((config.size, &config.sha256), (None, &None));
+    // What is known of it may be said.
+    let sized = vague(&hub(COMMIT)).replace("config.json\"\n", "config.json\"\nsize = 612\n");
+    let models = parse(&sized, Path::new("mine.toml")).unwrap();
+    assert_eq!(models[0].files[1].size, Some(612));
+}
+
+#[test]
+fn what_nothing_fixes_needs_a_hash() {
+    let python = "[[model.source]]\nkind = \"python\"\npackage = \"p\"\nversion = \"1\"\n\
+                  folder = \"f\"\n";
+    let embedded = "[[model.source]]\nkind = \"embedded\"\n";
+    let at_commit = hub(COMMIT);
+    let weights = |path: &str| vague(&at_commit).replace("config.json", path);
+    let cases = [
+        (vague(""), "no source"),
+        (vague(&hub("main")), "owner/m@main"),
+        (vague(&hub(&COMMIT[..39])), &COMMIT[..39]),
+        (vague(&(at_commit.clone() + python)), "python package p==1"),
+        (vague(&(at_commit.clone() + embedded)), "this program"),
+        (weights("more.safetensors"), "it holds weights"),
+        (weights("more.GGUF"), "it holds weights"),
+        (
+            model("m", "", "m.gguf").replace("size = 3\n", "") + &at_commit,
+            "it holds weights",
+        ),
+        (
+            model("m", "", "m.bin").replace(&format!("sha256 = \"{HASH}\"\n"), "") + &at_commit,
+            "m.bin",
+        ),
+    ];
+    for (text, expected) in cases {
+        let (_, message) = refusal(&text);
+        assert!(message.contains(expected), "{expected:?} not in: {message}");
+        assert!(message.contains("needs a size and a SHA-256"), "{message}");
     }
 }
 

@@ -10,8 +10,8 @@ fn expected(contents: &[u8], folder: &Path) -> FileEntry {
     std::fs::remove_file(&path).unwrap();
     FileEntry {
         path: "w.bin".to_owned(),
-        size: contents.len() as u64,
-        sha256,
+        size: Some(contents.len() as u64),
+        sha256: Some(sha256),
     }
 }
 
@@ -72,7 +72,7 @@ fn wrong_bytes_leave_nothing_behind_and_the_old_file_alone() {
                 },
                 None,
             ) => {
-                assert_eq!(expected, file.sha256);
+                assert_eq!(Some(&expected), file.sha256.as_ref());
                 assert_ne!(actual, expected);
                 assert_eq!(path, Path::new("origin"));
             }

@@ -1,12 +1,14 @@
 //! Finding and verifying a model on this machine: no socket, no process, and on a warm start no
 //! hashing either.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::entry::ModelEntry;
 use crate::error::{Error, Result};
 use crate::file_report::{FileReport, FileState, VerifyReport};
+use crate::first_seen::{FirstSeen, Note};
 use crate::local_model::LocalModel;
+use crate::lock::ModelLock;
 use crate::registry::Registry;
 use crate::stamps::Stamps;
 
@@ -78,12 +80,15 @@ impl Registry {
     ///
     /// A file is hashed once and then only when its size or modification time has changed. The files
     /// of a model that this program carries are written to their folder first, if they are not there.
+    /// A file of which the list of models gives no hash is taken as it is when it is first seen beside
+    /// the right weights; that is noted, and it is compared with the note from then on.
     ///
     /// # Errors
     ///
     /// [`Error::Missing`] lists the missing files, the folders looked in and how to get them;
-    /// [`Error::WrongSize`] and [`Error::WrongHash`] name a damaged file; [`Error::UnknownModel`];
-    /// [`Error::Io`] for a file that cannot be read.
+    /// [`Error::WrongSize`], [`Error::WrongHash`], [`Error::Changed`] and [`Error::OtherRevision`] name
+    /// a damaged file; [`Error::UnknownModel`]; [`Error::FirstSeen`] for notes and [`Error::Io`] for a
+    /// file that cannot be read.
     pub fn locate(&self, name: &str) -> Result<LocalModel> {
         let entry = self.entry(name)?;
         let survey = self.survey(entry, Stamps::load(self.stamps_file(entry)))?;
@@ -108,8 +113,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownModel`]; [`Error::Io`] for a file that is there and cannot be read. A
-    /// missing or wrong file is no error but a state in the report.
+    /// [`Error::UnknownModel`]; [`Error::FirstSeen`] and [`Error::Io`] for a file that is there and
+    /// cannot be read. A missing or wrong file is no error but a state in the report.
     pub fn verify(&self, name: &str) -> Result<VerifyReport> {
         let entry = self.entry(name)?;
         let survey = self.survey(entry, Stamps::fresh(self.stamps_file(entry)))?;
@@ -141,28 +146,72 @@ impl Registry {
     /// The model in the first folder that holds all of it, or else in the one that says most about
     /// what is wrong.
     fn survey(&self, entry: &ModelEntry, mut stamps: Stamps) -> Result<Survey> {
+        let first_seen = FirstSeen::load(self.first_seen_file(entry))?;
         let [own_folder, loose_folder] = self.places(entry);
-        let own = survey_folder(entry, own_folder, &mut stamps)?;
+        let own = survey_folder(entry, own_folder, &mut stamps, &first_seen)?;
         let survey = if own.is_whole() {
             own
         } else {
-            let loose = survey_folder(entry, loose_folder, &mut stamps)?;
+            let loose = survey_folder(entry, loose_folder, &mut stamps, &first_seen)?;
             let is_better = loose.is_whole() || (own.is_empty() && loose.has_weights(entry));
             if is_better { loose } else { own }
         };
         stamps.save();
+        if survey.is_whole()
+            && let Err(error) = self.note_first_sight(entry, &survey)
+        {
+            // As on a read-only share: the files are here and can be used, now as before.
+            tracing::warn!(model = entry.name, %error, "what the files are was not noted");
+        }
         Ok(survey)
+    }
+
+    /// Notes what files are of which nothing was known, now that they lie beside the right weights.
+    fn note_first_sight(&self, entry: &ModelEntry, survey: &Survey) -> Result<()> {
+        let new: Vec<_> = survey.files.iter().filter_map(seen_first).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        // A pull that runs now knows better where its files are from.
+        let Some(_lock) = ModelLock::try_acquire(&self.lock_file(entry))? else {
+            return Ok(());
+        };
+        let mut first_seen = FirstSeen::load(self.first_seen_file(entry))?;
+        for (path, sha256) in new {
+            if first_seen.of(path).is_none() {
+                let note = Note {
+                    sha256: sha256.clone(),
+                    fetched_from: None,
+                };
+                first_seen.note(path, note);
+            }
+        }
+        first_seen.save()
     }
 
     /// The model in its own folder, which is the one that a pull fills.
     pub(super) fn survey_own(&self, entry: &ModelEntry) -> Result<Survey> {
         let mut stamps = Stamps::load(self.stamps_file(entry));
-        survey_folder(entry, self.own_folder(entry), &mut stamps)
+        let first_seen = FirstSeen::load(self.first_seen_file(entry))?;
+        survey_folder(entry, self.own_folder(entry), &mut stamps, &first_seen)
     }
 }
 
-fn survey_folder(entry: &ModelEntry, folder: PathBuf, stamps: &mut Stamps) -> Result<Survey> {
-    let report = |file| FileReport::of(file, &folder, stamps);
+fn survey_folder(
+    entry: &ModelEntry,
+    folder: PathBuf,
+    stamps: &mut Stamps,
+    first_seen: &FirstSeen,
+) -> Result<Survey> {
+    let report = |file| FileReport::of(file, entry, &folder, stamps, first_seen);
     let files = entry.files.iter().map(report).collect::<Result<_>>()?;
     Ok(Survey { folder, files })
+}
+
+/// Path and hash of a file that was not known before.
+fn seen_first(file: &FileReport) -> Option<(&Path, &String)> {
+    match &file.state {
+        FileState::FirstSeen { sha256 } => Some((&file.path, sha256)),
+        _ => None,
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::entry::{FileEntry, ModelEntry, Source};
 use crate::error::{Error, FailedSource, Result};
+use crate::first_seen::FirstSeen;
 use crate::local_model::LocalModel;
 use crate::lock::ModelLock;
 use crate::progress::{NoProgress, Progress};
@@ -12,21 +13,20 @@ impl Registry {
     /// Makes sure that a model is on this machine, fetching what is missing or damaged.
     ///
     /// Returns at once if it is there and whole. Two processes may pull the same model: one
-    /// fetches, the other waits. A pull that was interrupted is continued by the next.
+    /// fetches, the other waits. A pull that was interrupted is continued by the next. Where the list
+    /// of models gives no hash, what arrives is compared with what the hub says of it, and noted.
     ///
     /// # Errors
     ///
     /// [`Error::Offline`] if something is missing and the registry is offline (no socket is opened,
-    /// no process started); [`Error::WrongSize`] or [`Error::WrongHash`] if something is damaged
-    /// and the registry is offline; [`Error::AllSourcesFailed`] with the reason of each source;
-    /// [`Error::DiskFull`]; [`Error::UnknownModel`]; [`Error::Io`].
+    /// no process started); what [`Registry::locate`] says of a damaged file if the registry is
+    /// offline; [`Error::AllSourcesFailed`] with the reason of each source; [`Error::DiskFull`];
+    /// [`Error::UnknownModel`]; [`Error::FirstSeen`]; [`Error::Io`].
     pub fn pull(&self, name: &str, progress: &mut dyn Progress) -> Result<LocalModel> {
         let entry = self.entry(name)?;
         match self.locate(name) {
             Ok(local) => return Ok(local),
-            Err(
-                error @ (Error::Missing { .. } | Error::WrongSize { .. } | Error::WrongHash { .. }),
-            ) => {
+            Err(error) if error.is_damage() || matches!(error, Error::Missing { .. }) => {
                 if self.offline {
                     return Err(as_offline(error));
                 }
@@ -88,12 +88,14 @@ impl Registry {
             progress.source(&source.to_string());
             let files = self.lacking(entry)?;
             let folder = self.own_folder(entry);
-            let request = Request {
+            let mut first_seen = FirstSeen::load(self.first_seen_file(entry))?;
+            let mut request = Request {
                 source,
                 files: &files,
                 folder: &folder,
+                first_seen: &mut first_seen,
             };
-            match self.fetchers.fetch(&request, progress) {
+            match self.fetchers.fetch(&mut request, progress) {
                 Ok(()) => return Ok(()),
                 // The next source would have to write to the same disk.
                 Err(error @ (Error::DiskFull { .. } | Error::PullCancelled)) => return Err(error),
@@ -112,12 +114,13 @@ impl Registry {
         })
     }
 
-    /// The files that the model's own folder lacks, or holds damaged.
+    /// The files that the model's own folder lacks, or holds damaged, or of which nobody can say whether
+    /// they are the right ones: with a source at hand, they are asked of it.
     fn lacking<'a>(&self, entry: &'a ModelEntry) -> Result<Vec<&'a FileEntry>> {
         let survey = self.survey_own(entry)?;
         let both = entry.files.iter().zip(&survey.files);
         Ok(both
-            .filter(|(_, report)| !report.is_whole())
+            .filter(|(_, report)| !report.is_checked())
             .map(|(file, _)| file)
             .collect())
     }

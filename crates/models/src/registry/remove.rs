@@ -35,6 +35,7 @@ impl Registry {
             remove_own_files(entry, &folder)?
         };
         remove_file(&self.stamps_file(entry))?;
+        remove_file(&self.first_seen_file(entry))?;
         Ok(freed)
     }
 }

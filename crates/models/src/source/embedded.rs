@@ -31,7 +31,7 @@ pub(super) fn unpack(request: &Request<'_>, progress: &mut dyn Progress) -> Resu
                 file: file.path.clone(),
             })?;
         let destination = join(request.folder, &file.path);
-        progress.begin(&file.path, Some(file.size), 0);
+        progress.begin(&file.path, file.size, 0);
         let origin = Path::new("this program").join(&file.path);
         let placed = place(&mut bytes, &origin, &destination, file, &mut |bytes| {
             progress.advance(bytes)

@@ -3,10 +3,12 @@
 //! `hf-hub` 0.5 with `ureq` brings 57 crates; 1.0 brings 235, needs an async runtime, and writes
 //! no partial file that a later run could continue. What 0.5 lacks is made up for here: it sets no
 //! timeout and may panic on an odd answer, so it runs on a thread of its own that is watched and,
-//! if it falls silent, left behind; and it checks no hash, so the file is checked before it is
-//! moved from the client's cache layout, kept in a work folder, to its place.
+//! if it falls silent, left behind; and it checks no hash, so the file is checked (`wanted`) before
+//! it is moved from the client's cache layout, kept in a work folder, to its place.
 
-use std::ffi::OsStr;
+mod blobs;
+mod wanted;
+
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -15,13 +17,16 @@ use std::time::{Duration, Instant};
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Repo, RepoType};
 
-use crate::digest::sha256_of_file;
-use crate::entry::{FileEntry, HubSource};
+use crate::entry::HubSource;
 use crate::error::{Error, Result};
+use crate::first_seen::Note;
 use crate::local_model::join;
 use crate::place::move_into_place;
 use crate::progress::Progress;
 use crate::source::{HUB_WORK, Request, remove_tree};
+
+use self::blobs::{drop_useless_part, find_blob};
+use self::wanted::{Delivery, Wanted};
 
 /// How long the hub may take for its first answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -50,6 +55,8 @@ enum Event {
 /// What a transfer did, however it ended.
 #[derive(Default)]
 struct Moved {
+    /// Bytes of the whole file, as the hub gave them.
+    announced: Option<u64>,
     already: u64,
     received: u64,
 }
@@ -66,35 +73,54 @@ impl<'a> HubFetcher<'a> {
     }
 
     /// Fetches every file of the request into the model's folder.
-    pub(super) fn fetch(&self, request: &Request<'_>, progress: &mut dyn Progress) -> Result<()> {
+    pub(super) fn fetch(
+        &self,
+        request: &mut Request<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
         let work = request.folder.join(HUB_WORK);
         for file in request.files {
             // One folder a file: whatever is in it belongs to this file.
             let remote = request.source.remote_path(file);
             let staging = work.join(remote.replace('/', "--"));
-            self.fetch_file(file, &remote, &staging, request.folder, progress)?;
+            let destination = join(request.folder, &file.path);
+            let wanted = Wanted::new(file, self.source, &destination, request.first_seen);
+            let sha256 = self.fetch_file(&wanted, &remote, &staging, &destination, progress)?;
+            if file.sha256.is_none() {
+                let fetched_from = Some(self.source.pin());
+                let note = Note {
+                    sha256,
+                    fetched_from,
+                };
+                request.first_seen.note(&destination, note);
+                request.first_seen.save()?;
+            }
         }
         remove_tree(&work)
     }
 
-    /// Transfers one file, again and again while that gets further, and puts it in its place.
+    /// Transfers one file, again and again while that gets further, and puts it in its place; returns
+    /// its hash.
     fn fetch_file(
         &self,
-        file: &FileEntry,
+        wanted: &Wanted<'_>,
         remote: &str,
         staging: &Path,
-        folder: &Path,
+        destination: &Path,
         progress: &mut dyn Progress,
-    ) -> Result<()> {
+    ) -> Result<String> {
         let mut resumes_left = RESUMES;
+        let mut size = wanted.size;
         loop {
-            drop_useless_part(&self.blobs(staging), file)?;
+            drop_useless_part(&self.blobs(staging), size)?;
             let mut moved = Moved::default();
-            match self.transfer(remote, staging, &mut moved, progress) {
-                Ok(blob) => {
-                    let checked = check(&blob, &self.url(remote), file);
+            let transferred = self.transfer(remote, staging, &mut moved, progress);
+            size = size.or(moved.announced);
+            match transferred {
+                Ok(delivery) => {
+                    let checked = wanted.check(&delivery, size, &self.url(remote));
                     if checked.is_ok() {
-                        move_into_place(&blob, &join(folder, &file.path))?;
+                        move_into_place(&delivery.blob, destination)?;
                     }
                     remove_tree(staging)?;
                     // Bytes kept from an earlier run may be the wrong ones: once more without.
@@ -118,14 +144,14 @@ impl<'a> HubFetcher<'a> {
         }
     }
 
-    /// One run of the client on a watched thread; returns the downloaded file.
+    /// One run of the client on a watched thread.
     fn transfer(
         &self,
         remote: &str,
         staging: &Path,
         moved: &mut Moved,
         progress: &mut dyn Progress,
-    ) -> Result<PathBuf> {
+    ) -> Result<Delivery> {
         let repo = self.client(staging)?;
         let (events, inbox) = mpsc::channel();
         let name = remote.to_owned();
@@ -140,9 +166,11 @@ impl<'a> HubFetcher<'a> {
         }
         watched?;
         match thread.join() {
-            Ok(Ok(_)) => find_blob(&self.blobs(staging)).ok_or_else(|| Error::HubAnswer {
-                url: self.url(remote),
-            }),
+            Ok(Ok(pointer)) => self
+                .delivery(staging, &pointer)
+                .ok_or_else(|| Error::HubAnswer {
+                    url: self.url(remote),
+                }),
             Ok(Err(ApiError::IoError(source))) if is_full(&source) => Err(Error::DiskFull {
                 path: staging.to_owned(),
                 source,
@@ -179,6 +207,7 @@ impl<'a> HubFetcher<'a> {
             match event {
                 Ok(Event::Answered) => limit = self.silence_limit,
                 Ok(Event::Begin { total, already }) => {
+                    moved.announced = Some(total);
                     moved.already = already;
                     progress.begin(remote, Some(total), already);
                 }
@@ -225,6 +254,20 @@ impl<'a> HubFetcher<'a> {
     /// Where the client keeps whole and partial files.
     fn blobs(&self, staging: &Path) -> PathBuf {
         staging.join(self.repo().folder_name()).join("blobs")
+    }
+
+    /// What came: the client calls the file by its ETag, and leads to it by a path
+    /// (`snapshots/<commit>/...`) that names the commit.
+    fn delivery(&self, staging: &Path, pointer: &Path) -> Option<Delivery> {
+        let blob = find_blob(&self.blobs(staging))?;
+        let snapshots = staging.join(self.repo().folder_name()).join("snapshots");
+        let commit = pointer.strip_prefix(snapshots).ok()?.iter().next()?;
+        Some(Delivery {
+            // Its last part: of a weak one (`W/"..."`) the client makes a file in a folder.
+            etag: blob.file_name()?.to_string_lossy().into_owned(),
+            commit: commit.to_string_lossy().into_owned(),
+            blob,
+        })
     }
 
     /// Where a file is, for messages: its address on a hub of the user's choice, its place in the
@@ -282,57 +325,6 @@ impl hf_hub::api::Progress for Reporter {
     }
 
     fn finish(&mut self) {}
-}
-
-/// The one whole file among the client's blobs.
-fn find_blob(blobs: &Path) -> Option<PathBuf> {
-    files_of(blobs)
-        .into_iter()
-        .find(|path| !has_extension(path, &["part", "lock"]))
-}
-
-/// Removes a partial file that cannot be continued: the client would ask for bytes past its end.
-fn drop_useless_part(blobs: &Path, file: &FileEntry) -> Result<()> {
-    let is_too_long =
-        |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.len() >= file.size);
-    for part in files_of(blobs) {
-        if has_extension(&part, &["part"]) && is_too_long(&part) {
-            std::fs::remove_file(&part).map_err(Error::io("remove", &part))?;
-        }
-    }
-    Ok(())
-}
-
-fn files_of(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
-}
-
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str);
-    extension.is_some_and(|extension| extensions.contains(&extension))
-}
-
-/// Checks a download, naming its address in an error.
-fn check(blob: &Path, url: &str, file: &FileEntry) -> Result<()> {
-    let found = std::fs::metadata(blob).map_err(Error::io("look at", blob))?;
-    let path = PathBuf::from(url);
-    if found.len() != file.size {
-        return Err(Error::WrongSize {
-            path,
-            expected: file.size,
-            actual: found.len(),
-        });
-    }
-    let actual = sha256_of_file(blob)?;
-    if actual != file.sha256 {
-        return Err(Error::WrongHash {
-            path,
-            expected: file.sha256.clone(),
-            actual,
-        });
-    }
-    Ok(())
 }
 
 fn is_full(error: &std::io::Error) -> bool {

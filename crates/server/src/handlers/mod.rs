@@ -6,6 +6,7 @@ pub(crate) mod docs;
 pub(crate) mod documents;
 pub(crate) mod fallback;
 pub(crate) mod jobs;
+pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod operation;
 pub(crate) mod training;

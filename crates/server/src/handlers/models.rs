@@ -1,4 +1,5 @@
-//! Models: which there are, fetching them, and taking them into memory or out of it.
+//! Models: which there are, and for the owner, whose disk and memory all share, fetching them and taking
+//! them into memory or out of it.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -11,8 +12,8 @@ use crate::handlers::jobs;
 use crate::job_types::{
     JobBegun, LoadedBody, ModelBody, ModelList, ModelRequest, OfModel, Unloaded,
 };
-use crate::openapi::responses::{Conflict, NoModel, Refused, UnknownModel};
-use crate::scoped::Scoped;
+use crate::openapi::responses::{Conflict, NoModel, OwnersOnly, Refused, UnknownModel};
+use crate::scoped::{OwnerOnly, Scoped};
 use crate::types::Done;
 
 /// Lists the models
@@ -66,7 +67,8 @@ fn known(trainer: &LongTrainer, entry: &ModelEntry, loaded: Option<LoadedModel>)
         default: entry.default,
         status,
         reason,
-        size: Some(entry.total_size()),
+        size: Some(entry.least_size()),
+        size_is_exact: entry.total_size().is_some(),
         licence: Some(entry.licence.clone()),
         description: Some(entry.description.clone()),
         loaded: loaded.map(in_memory),
@@ -81,6 +83,7 @@ fn unknown(model: LoadedModel) -> ModelBody {
         status: "given",
         reason: None,
         size: None,
+        size_is_exact: false,
         licence: None,
         description: None,
         loaded: Some(in_memory(model)),
@@ -107,10 +110,11 @@ fn in_memory(model: LoadedModel) -> LoadedBody {
         (status = 202, description = "The job", body = JobBegun),
         UnknownModel,
         Refused,
+        OwnersOnly,
     ),
 )]
 pub(crate) async fn pull(
-    Scoped(state): Scoped,
+    OwnerOnly(state): OwnerOnly,
     JsonBody(ModelRequest { model }): JsonBody<ModelRequest>,
 ) -> Result<(StatusCode, Json<JobBegun>), ApiError> {
     jobs::begin(&state, JobTask::Pull { model }).await
@@ -129,11 +133,12 @@ pub(crate) async fn pull(
         (status = 200, description = "It is in memory", body = Done<OfModel>),
         UnknownModel,
         Refused,
+        OwnersOnly,
         NoModel,
     ),
 )]
 pub(crate) async fn load(
-    Scoped(state): Scoped,
+    OwnerOnly(state): OwnerOnly,
     JsonBody(ModelRequest { model }): JsonBody<ModelRequest>,
 ) -> Result<Json<Done<OfModel>>, ApiError> {
     let ids = state
@@ -164,11 +169,12 @@ pub(crate) async fn load(
         (status = 200, description = "It is not in memory", body = Done<Unloaded>),
         UnknownModel,
         Refused,
+        OwnersOnly,
         Conflict,
     ),
 )]
 pub(crate) async fn unload(
-    Scoped(state): Scoped,
+    OwnerOnly(state): OwnerOnly,
     JsonBody(ModelRequest { model }): JsonBody<ModelRequest>,
 ) -> Result<Json<Done<Unloaded>>, ApiError> {
     let ids = state

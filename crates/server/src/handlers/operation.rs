@@ -1,7 +1,7 @@
 //! What whoever runs the server asks: whether it is up, whether it is ready, and its figures.
 //!
 //! None of it is about anybody's bots, so these handlers look at the whole of the service and not at
-//! what their sender may see of it.
+//! what their sender may see of it. The figures add up what all tenants do, so they are the owner's.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,6 +10,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
 use crate::api_error::ApiError;
+use crate::openapi::responses::OwnersOnly;
+use crate::scoped::OwnerOnly;
 use crate::state::AppState;
 use crate::types::{Health, Readiness};
 
@@ -70,9 +72,10 @@ pub(crate) async fn ready(State(state): State<AppState>) -> Result<Response, Api
     tag = "operation",
     responses(
         (status = 200, description = "The figures in the text format of OpenMetrics, which Prometheus reads", body = String, content_type = "application/openmetrics-text"),
+        OwnersOnly,
     ),
 )]
-pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, ApiError> {
+pub(crate) async fn metrics(OwnerOnly(state): OwnerOnly) -> Result<Response, ApiError> {
     let metrics = state.metrics.clone();
     let page = state.call(move |_| metrics.render()).await?;
     Ok(([(CONTENT_TYPE, FIGURES)], page).into_response())

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use longtrainer::models::Error as ModelsError;
 use longtrainer::{Error, InferenceError, StoreError};
@@ -19,6 +20,8 @@ pub(crate) struct OpenAiError {
     for_log: Option<String>,
     param: Option<String>,
     code: Option<&'static str>,
+    /// After how many seconds trying again may help.
+    retry_after: Option<u64>,
 }
 
 /// Marks a response that has the shape already.
@@ -38,6 +41,7 @@ impl OpenAiError {
             for_log: None,
             param: None,
             code,
+            retry_after: None,
         }
     }
 
@@ -97,12 +101,14 @@ impl OpenAiError {
     pub(super) fn response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
         response.extensions_mut().insert(Shaped);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         response
     }
 
     fn kind(&self) -> &'static str {
         match self.status {
-            StatusCode::UNAUTHORIZED => "authentication_error",
             StatusCode::FORBIDDEN => "permission_error",
             StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
             status if status.is_server_error() => "server_error",
@@ -133,6 +139,7 @@ impl From<ApiError> for OpenAiError {
         };
         Self {
             for_log: Some(error.for_log().to_owned()),
+            retry_after: error.retry_after(),
             ..Self::new(status, error.detail())
         }
     }

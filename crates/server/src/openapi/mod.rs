@@ -7,9 +7,10 @@ pub(crate) mod responses;
 
 use std::sync::Arc;
 
-use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr};
+use utoipa::{Modify, OpenApi};
 
 use crate::openai::{OpenAiErrorBody, is_openais};
 use crate::types::{ErrorBody, ErrorEvent, SourcesEvent, TokenEvent, UsageBody};
@@ -21,7 +22,9 @@ use crate::types::{ErrorBody, ErrorEvent, SourcesEvent, TokenEvent, UsageBody};
         title = "Longtrainer",
         description = "Bots that answer from your own documents, with models that run on this \
                        machine.\n\nEvery answer carries `X-Request-Id`: the one that was sent, or a \
-                       new one. An error's body has it, too, and so has the server's log.",
+                       new one. An error's body has it, too, and so has the server's log.\n\nOnce \
+                       a key was made, every request but those for `/health`, `/ready` and this \
+                       description carries one.",
         license(name = "MIT OR Apache-2.0"),
     ),
     tags(
@@ -31,13 +34,29 @@ use crate::types::{ErrorBody, ErrorEvent, SourcesEvent, TokenEvent, UsageBody};
         (name = "vision", description = "Questions about pictures"),
         (name = "jobs", description = "Work in the background"),
         (name = "models", description = "Models: fetched, loaded, unloaded"),
+        (name = "keys", description = "API keys: made, listed, revoked, by the owner"),
         (name = "openai", description = "OpenAI's routes, for clients that speak its API"),
         (name = "operation", description = "Whether the server is up and ready, and its figures"),
     ),
     // Those that no handler's signature names.
+    modifiers(&Keys),
+    security(("X-API-Key" = []), ("Bearer" = []), ()),
     components(schemas(ErrorBody, ErrorEvent, OpenAiErrorBody, SourcesEvent, TokenEvent, UsageBody)),
 )]
 struct Head;
+
+/// How a key is sent; while there is none, requests go without.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut Document) {
+        let header = ApiKey::Header(ApiKeyValue::new("X-API-Key"));
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("X-API-Key", SecurityScheme::ApiKey(header));
+        components.add_security_scheme("Bearer", SecurityScheme::Http(bearer));
+    }
+}
 
 /// The description before any route is in it.
 pub(crate) fn head() -> Document {

@@ -36,6 +36,8 @@ parts! {
     OfPicture: vision_chat(), text("sha256", "The picture's SHA-256, in hexadecimal", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     /// A model as OpenAI's routes name it.
     OfModel: text("model", "A model, or a bot", "SmolLM2-135M-Instruct");
+    /// An API key.
+    OfKey: text("key_id", "The 16 hexadecimal digits that name the key", "0123456789abcdef");
     /// A job.
     OfJob: text("job_id", "The job", "6a9f0c3e-4f0e-4b7e-9d5b-0b8f8a2f1c11");
     /// A file of the page of the description.

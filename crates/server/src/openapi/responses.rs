@@ -55,6 +55,10 @@ errors! {
     pub(crate) NotHere: 501 "A field asks for what is not in this version";
     /// The route needs a model.
     pub(crate) NoModel: 503 "The model is not at hand, or there is no room for it";
+    /// The route is about what all tenants share.
+    pub(crate) OwnersOnly: 403 "This is for the owner of the server: a key without a tenant";
+    /// The route takes the id of a key.
+    pub(crate) UnknownKey: 404 "There is no such key";
     /// The route reads a file.
     pub(crate) NotAllowed: 403 "The path is not in a directory that the operator allowed";
 }
@@ -62,7 +66,9 @@ errors! {
 /// What may be answered to any request.
 pub(super) fn failure<B: ToSchema>() -> Response {
     error::<B>(
-        "Any other error: a fault of the server, a host or origin that is not let in, an end of the server",
+        "Any other error: a missing key (401), a wrong one (403; below /v1 401), more requests than it \
+         may send (429, with Retry-After), a host or origin that is not let in (403), a fault of the \
+         server (500), a full queue or the end of the server (503)",
     )
 }
 

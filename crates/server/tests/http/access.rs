@@ -50,7 +50,7 @@ fn a_page_of_another_origin_is_refused_and_gets_no_cors_header() {
 }
 
 #[test]
-fn the_server_does_not_listen_where_others_can_reach_it() {
+fn the_server_does_not_listen_where_others_can_reach_it_without_a_key() {
     let world = World::new();
     let options = ServerOptions {
         host: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -58,10 +58,24 @@ fn the_server_does_not_listen_where_others_can_reach_it() {
         ..ServerOptions::default()
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let bound = runtime.block_on(Server::bind(world.trainer.clone(), options));
+    let bound = runtime.block_on(Server::bind(world.trainer.clone(), options.clone()));
     let error = bound.err().unwrap();
-    assert!(matches!(error, Error::NotLoopback { .. }), "{error}");
-    assert!(error.to_string().contains("0.0.0.0"), "{error}");
+    assert!(matches!(error, Error::NoKeys { .. }), "{error}");
+    let told = error.to_string();
+    assert!(
+        told.contains("0.0.0.0") && told.contains("longtrainer keys create"),
+        "{told}"
+    );
+    let new = longtrainer::NewKey {
+        name: "k".to_owned(),
+        ..longtrainer::NewKey::default()
+    };
+    world.trainer.create_key(new).unwrap();
+    let server = runtime
+        .block_on(Server::bind(world.trainer.clone(), options))
+        .unwrap();
+    assert!(!server.greeting().contains("this machine only"));
+    assert!(server.greeting().contains("need a key"));
 }
 
 #[test]

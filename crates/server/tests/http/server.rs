@@ -92,7 +92,7 @@ impl TestServer {
             });
         });
         let url: String = told.recv().unwrap();
-        let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+        let address = url.split_once("://").unwrap().1.parse().unwrap();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(20)))
@@ -177,6 +177,29 @@ impl TestServer {
             request = request.header(*name, *value);
         }
         reply(request.send(body))
+    }
+
+    /// A request of any method with headers, and with a JSON body if there is one.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Reply {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        reply(match body {
+            None => self.agent.run(request.body(()).unwrap()),
+            Some(body) => {
+                let request = request.header("Content-Type", "application/json");
+                self.agent.run(request.body(body.to_string()).unwrap())
+            }
+        })
     }
 
     /// A get with headers.
@@ -304,10 +327,12 @@ fn reply(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Rep
         .get("content-type")
         .map(|value| value.to_str().unwrap().to_owned())
         .unwrap_or_default();
+    let body = response.body_mut().read_to_vec().unwrap();
     Reply {
         status: response.status().as_u16(),
         content_type,
         headers: response.headers().clone(),
-        body: response.body_mut().read_to_string().unwrap(),
+        // Pictures are no text.
+        body: String::from_utf8_lossy(&body).into_owned(),
     }
 }

@@ -55,6 +55,7 @@ fn names_to_bots(transaction: &WriteTransaction) -> Result<(), Failure> {
         let (bot_id, name) = entry?;
         let bot = crate::BotRecord {
             bot_id: bot_id.value().to_owned(),
+            tenant: None,
             created_at: jiff::Timestamp::UNIX_EPOCH,
             updated_at: jiff::Timestamp::UNIX_EPOCH,
             settings: crate::BotSettings {
@@ -219,7 +220,7 @@ fn a_newer_file_is_refused_and_untouched() {
     let error = RedbStore::open(&path).unwrap_err();
     assert!(matches!(
         &error,
-        Error::NewerSchema { path: named, found: 8, supported: 2 } if *named == path
+        Error::NewerSchema { path: named, found: 9, supported: 3 } if *named == path
     ));
     assert!(fs::read(&path).unwrap() == before);
     assert!(backups(&folder).is_empty());
@@ -230,7 +231,7 @@ fn a_schema_without_a_way_forward_is_refused_and_untouched() {
     let (folder, path) = oldest();
     let before = fs::read(&path).unwrap();
     let error = RedbStore::open(&path).unwrap_err();
-    assert!(matches!(error, Error::Migration { from: 0, to: 2, .. }));
+    assert!(matches!(error, Error::Migration { from: 0, to: 3, .. }));
     assert!(fs::read(&path).unwrap() == before);
     assert!(backups(&folder).is_empty());
 }
@@ -302,5 +303,55 @@ fn a_store_of_schema_1_opens_with_all_it_held_and_takes_pictures() {
     drop(store);
     let store = RedbStore::open(&path).unwrap();
     assert_eq!(store.picture("vision-a", &"05".repeat(32)).unwrap(), [5]);
+    assert_eq!(backups(&folder).len(), 1, "migrated once");
+}
+
+/// What the version before tenants wrote: as schema 1, with a picture kept in the vision chat.
+const SCHEMA_2: &[u8] = include_bytes!("../../tests/data/schema-2.redb");
+
+#[test]
+fn a_store_of_schema_2_opens_with_all_it_held_and_takes_tenants_and_keys() {
+    use crate::key_store::{KeyRecord, KeyStore, StoredKey};
+
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("store.redb");
+    fs::write(&path, SCHEMA_2).unwrap();
+    let store = RedbStore::open(&path).unwrap();
+    assert_eq!(backups(&folder), ["store.redb.schema-2.bak"]);
+
+    let old = store.bot("bot-a").unwrap();
+    assert_eq!((old.settings.num_k, &old.tenant), (Some(4), &None));
+    assert_eq!(store.picture("vision-a", &"07".repeat(32)).unwrap(), [7]);
+    assert_eq!(store.untrained_turns("bot-a").unwrap().len(), 1);
+    assert_eq!(store.visit_vectors("bot-a", &mut |_, _| {}).unwrap(), 1);
+
+    let new = crate::BotRecord {
+        bot_id: "bot-b".to_owned(),
+        tenant: Some("acme".to_owned()),
+        ..old
+    };
+    store.create_bot(&new).unwrap();
+    let key = crate::ApiKey::random().unwrap();
+    let record = KeyRecord {
+        key_id: key.id().to_owned(),
+        name: "laptop".to_owned(),
+        tenant: Some("acme".to_owned()),
+        created_at: new.created_at,
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    let stored = StoredKey {
+        record: record.clone(),
+        sha256: key.hash(),
+    };
+    store.create_key(&stored).unwrap();
+    drop(store);
+    let store = RedbStore::open(&path).unwrap();
+    assert_eq!(store.bots_of_tenant("acme").unwrap(), [new]);
+    assert_eq!(store.bots().unwrap().len(), 2);
+    let keys = store.keys().unwrap();
+    assert!(keys.len() == 1 && keys[0].sha256.is_of(&key));
+    assert_eq!(keys[0].record, record);
     assert_eq!(backups(&folder).len(), 1, "migrated once");
 }

@@ -119,6 +119,7 @@ fn with_a_chat(disk: &Arc<Disk>) -> RedbStore {
     let now = Timestamp::UNIX_EPOCH;
     let bot = BotRecord {
         bot_id: "bot-a".to_owned(),
+        tenant: None,
         created_at: now,
         updated_at: now,
         settings: BotSettings::default(),

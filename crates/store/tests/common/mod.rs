@@ -48,6 +48,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 pub(crate) fn bot(bot_id: &str, seconds: i64) -> BotRecord {
     BotRecord {
         bot_id: bot_id.to_owned(),
+        tenant: None,
         created_at: at(seconds),
         updated_at: at(seconds),
         settings: BotSettings {

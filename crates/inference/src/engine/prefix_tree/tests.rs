@@ -11,11 +11,11 @@ const BLOCK: usize = 4;
 
 /// A block that says of which text it is the end.
 type Tag = (u64, Vec<u32>);
-type Tree = PrefixTree<Tag, BLOCK>;
+type Tree = PrefixTree<Tag, u64, BLOCK>;
 
 fn know(tree: &mut Tree, kind: u64, tokens: &[u32]) -> usize {
     let tag = |index| Ok::<_, Infallible>(tag(kind, tokens, index));
-    let Ok(new) = tree.insert(kind, tokens, tag);
+    let Ok(new) = tree.insert(&kind, tokens, tag);
     new
 }
 
@@ -123,7 +123,7 @@ fn assert_same(tree: &Tree, model: &Model) {
     assert_eq!(tree.leaves.len(), tree.nodes.len() - inner);
 }
 
-fn is_root(parent: &&Parent) -> bool {
+fn is_root(parent: &&Parent<u64>) -> bool {
     matches!(parent, Parent::Root(_))
 }
 
@@ -154,11 +154,15 @@ fn random_work_gives_what_the_list_gives() {
             let kind = random.random_range(0..2);
             let text = related_text(&mut random, letters, &model);
             let expected = model.matched(kind, &text);
-            assert_eq!(tree.matched(kind, &text), expected, "seed {seed}: {text:?}");
+            assert_eq!(
+                tree.matched(&kind, &text),
+                expected,
+                "seed {seed}: {text:?}"
+            );
             match random.random_range(0..4) {
                 0 => {
                     model.touch(kind, &text);
-                    let found = tree.find(kind, &text);
+                    let found = tree.find(&kind, &text);
                     assert_eq!(found.len, expected);
                     assert_blocks(&found, kind, &text);
                 }
@@ -202,7 +206,7 @@ fn insert_in_both(
     };
     let missing = model.insert(kind, text, most);
     let mut asked = Vec::new();
-    let inserted = tree.insert(kind, text, |index| {
+    let inserted = tree.insert(&kind, text, |index| {
         if asked.len() == most {
             return Err("no memory");
         }
@@ -221,13 +225,13 @@ fn insert_in_both(
 fn a_block_serves_those_who_want_its_beginning() {
     let mut tree = Tree::new();
     assert_eq!(know(&mut tree, 0, &[1, 2, 3, 4, 5, 6, 7, 8]), 2);
-    assert_eq!(tree.find(0, &[1, 2, 3, 4, 5, 6, 9]).len, 6);
-    assert_eq!(tree.find(0, &[1, 2, 9]).blocks, [(0, vec![1, 2, 3, 4])]);
-    assert_eq!(tree.matched(0, &[9, 2, 3]), 0);
-    assert_eq!(tree.matched(0, &[]), 0);
-    assert_eq!(tree.matched(1, &[1, 2, 3, 4]), 0, "another kind");
+    assert_eq!(tree.find(&0, &[1, 2, 3, 4, 5, 6, 9]).len, 6);
+    assert_eq!(tree.find(&0, &[1, 2, 9]).blocks, [(0, vec![1, 2, 3, 4])]);
+    assert_eq!(tree.matched(&0, &[9, 2, 3]), 0);
+    assert_eq!(tree.matched(&0, &[]), 0);
+    assert_eq!(tree.matched(&1, &[1, 2, 3, 4]), 0, "another kind");
     while tree.evict_one() {}
-    assert_eq!((tree.matched(0, &[1]), tree.nodes()), (0, 0));
+    assert_eq!((tree.matched(&0, &[1]), tree.nodes()), (0, 0));
 }
 
 #[test]
@@ -253,17 +257,17 @@ fn the_leaf_that_was_used_longest_ago_goes_first() {
     for last in 2..5 {
         know(&mut tree, 0, &chat(last));
     }
-    tree.find(0, &chat(2));
-    tree.matched(0, &chat(3));
+    tree.find(&0, &chat(2));
+    tree.matched(&0, &chat(3));
     assert!(tree.evict_one());
-    assert_eq!(tree.matched(0, &chat(3)), 4, "a look is not a use");
+    assert_eq!(tree.matched(&0, &chat(3)), 4, "a look is not a use");
     assert!(tree.evict_one());
-    assert_eq!(tree.matched(0, &chat(4)), 4);
-    assert_eq!(tree.matched(0, &chat(2)), 8, "used last");
-    tree.find(0, &system);
+    assert_eq!(tree.matched(&0, &chat(4)), 4);
+    assert_eq!(tree.matched(&0, &chat(2)), 8, "used last");
+    tree.find(&0, &system);
     assert!(tree.evict_one());
     assert_eq!(
-        tree.matched(0, &chat(2)),
+        tree.matched(&0, &chat(2)),
         4,
         "an inner node stays until it is a leaf"
     );
@@ -292,7 +296,7 @@ fn the_closest_of_many_children_is_found() {
                 _ => 7,
             };
             let wanted = [7, 7, 7, 7, a, b, a, 99];
-            assert_eq!(tree.find(0, &wanted).len, expected, "{wanted:?}");
+            assert_eq!(tree.find(&0, &wanted).len, expected, "{wanted:?}");
         }
     }
 }

@@ -27,6 +27,27 @@ fn a_follow_up_reads_only_what_is_new() {
 }
 
 #[test]
+fn who_is_of_another_scope_takes_nothing_over() {
+    let setup = start(Rule::Hash);
+    let ask = |scope: Option<&str>| {
+        let (mut job, stream) = job(vec![97; 300], 1);
+        job.cache_scope = scope.map(Into::into);
+        cached(setup.submit((job, stream)))
+    };
+    let scopes = [None, Some("acme"), Some("zeta")];
+    let first = scopes.map(ask);
+    let again = scopes.map(ask);
+    assert_eq!(first.each_ref().map(|(_, known)| *known), [0; 3]);
+    assert_eq!(again.each_ref().map(|(_, known)| *known), [299; 3]);
+    assert!(
+        first
+            .iter()
+            .chain(&again)
+            .all(|(text, _)| *text == first[0].0)
+    );
+}
+
+#[test]
 fn prompts_that_come_together_share_what_they_begin_with() {
     let setup = start_with(Rule::Hash, true, &options());
     let shared: Vec<u32> = (0..600).map(|n| 97 + n % 25).collect();

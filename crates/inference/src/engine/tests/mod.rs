@@ -61,6 +61,7 @@ fn job(prompt: Vec<u32>, max_tokens: usize) -> (Job, TextStream) {
         prompt,
         soft: Vec::new(),
         adapter: None,
+        cache_scope: None,
         sampling: Sampling::default(),
         max_tokens,
         stop: Vec::new(),

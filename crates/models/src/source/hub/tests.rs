@@ -2,7 +2,8 @@ use std::net::TcpListener;
 use std::time::Instant;
 
 use super::*;
-use crate::entry::Source;
+use crate::entry::{FileEntry, Source};
+use crate::first_seen::FirstSeen;
 use crate::progress::NoProgress;
 
 fn source() -> Source {
@@ -21,24 +22,26 @@ fn a_hub_that_says_nothing_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let file = FileEntry {
         path: "w.bin".to_owned(),
-        size: 3,
-        sha256: "0".repeat(64),
+        size: Some(3),
+        sha256: Some("0".repeat(64)),
     };
     let source = source();
     let Source::Hub(hub) = &source else {
         unreachable!()
     };
-    let request = Request {
+    let mut first_seen = FirstSeen::load(folder.path().join("notes.toml")).unwrap();
+    let mut request = Request {
         source: &source,
         files: &[&file],
         folder: folder.path(),
+        first_seen: &mut first_seen,
     };
     let fetcher = HubFetcher {
         connect_limit: Duration::from_millis(200),
         ..HubFetcher::new(hub, Some(&endpoint))
     };
     let start = Instant::now();
-    let error = fetcher.fetch(&request, &mut NoProgress).unwrap_err();
+    let error = fetcher.fetch(&mut request, &mut NoProgress).unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(5));
     let Error::HubSilent { url, .. } = &error else {
         panic!("{error}")

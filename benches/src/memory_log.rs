@@ -1,11 +1,11 @@
 //! Whether memory stops growing.
 //!
-//! The engine fills its cache first, so the first half is not looked at. Of what follows, the two
+//! A cache is filled first, so the first half is not looked at. Of what follows, the two
 //! halves are compared by their medians: single moments differ by what runs just then.
 
 use std::time::Instant;
 
-use longtrainer_benches::median;
+use crate::median;
 
 /// What the second median may be above the first: a share of it, and bytes.
 const ALLOWED: (f64, u64) = (0.03, 16 << 20);
@@ -13,9 +13,9 @@ const ALLOWED: (f64, u64) = (0.03, 16 << 20);
 /// Samples below which nothing is said.
 const LEAST: usize = 40;
 
-/// The memory of this process, a sample a second.
+/// The memory of a process, a sample at a time.
 #[derive(Debug)]
-pub(crate) struct MemoryLog {
+pub struct MemoryLog {
     /// Clients stop here; what is freed as they end is no answer to the question.
     end: Instant,
     samples: Vec<u64>,
@@ -23,7 +23,7 @@ pub(crate) struct MemoryLog {
 
 impl MemoryLog {
     /// A log that takes samples until `end`.
-    pub(crate) fn new(end: Instant) -> Self {
+    pub fn new(end: Instant) -> Self {
         Self {
             end,
             samples: Vec::new(),
@@ -31,14 +31,14 @@ impl MemoryLog {
     }
 
     /// Takes a sample.
-    pub(crate) fn note(&mut self, bytes: Option<u64>) {
+    pub fn note(&mut self, bytes: Option<u64>) {
         if Instant::now() < self.end {
             self.samples.extend(bytes);
         }
     }
 
     /// What is wrong.
-    pub(crate) fn complaint(&self) -> Option<String> {
+    pub fn complaint(&self) -> Option<String> {
         if self.samples.len() < LEAST {
             return None;
         }

@@ -1,118 +1,134 @@
-//! The settings file, `longtrainer.toml`: what bots start from and where the server listens.
-//!
-//! Every key may be left out. A key that is not known is an error, since a misspelt setting that
-//! is silently ignored is worse than none.
+//! The file and its sections.
 
 use std::io::{ErrorKind, Write};
-use std::net::IpAddr;
 use std::path::Path;
 
 use longtrainer::{Chunking, Defaults, KeepAlive, MemoryBudget, Sampling};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::error::CliError;
+use super::error::ConfigError;
+use super::serve::ServeSection;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Config {
-    pub(crate) models: ModelsSection,
-    pub(crate) retrieval: RetrievalSection,
-    pub(crate) chunking: ChunkingSection,
-    pub(crate) chat: ChatSection,
-    pub(crate) pictures: PicturesSection,
-    pub(crate) server: ServerSection,
+pub struct Config {
+    /// Which models.
+    pub models: ModelsSection,
+    /// How passages are found.
+    pub retrieval: RetrievalSection,
+    /// How documents are split.
+    pub chunking: ChunkingSection,
+    /// How answers are made.
+    pub chat: ChatSection,
+    /// How vision chats deal with their pictures.
+    pub pictures: PicturesSection,
+    /// The server. Older files call it `server`.
+    #[serde(alias = "server")]
+    pub serve: ServeSection,
 }
 
 /// Which models are used, by registry names or paths, and how long they stay in memory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct ModelsSection {
-    pub(crate) text: Option<String>,
-    pub(crate) embedding: Option<String>,
-    pub(crate) vision: Option<String>,
-    pub(crate) memory_budget: Option<MemoryBudget>,
-    pub(crate) keep_alive: Option<KeepAlive>,
+pub struct ModelsSection {
+    /// The text model.
+    pub text: Option<String>,
+    /// The embedding model.
+    pub embedding: Option<String>,
+    /// The vision model.
+    pub vision: Option<String>,
+    /// Memory that all models may take together.
+    pub memory_budget: Option<MemoryBudget>,
+    /// How long a model stays when nobody uses it.
+    pub keep_alive: Option<KeepAlive>,
 }
 
 /// How passages are found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct RetrievalSection {
-    pub(crate) num_k: Option<usize>,
-    pub(crate) ensemble: Option<bool>,
+pub struct RetrievalSection {
+    /// Passages per retrieval.
+    pub num_k: Option<usize>,
+    /// Whether a question is also searched for in other words.
+    pub ensemble: Option<bool>,
 }
 
 /// How documents are split, in characters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct ChunkingSection {
-    pub(crate) chunk_size: Option<usize>,
-    pub(crate) chunk_overlap: Option<usize>,
+pub struct ChunkingSection {
+    /// Most characters in one chunk.
+    pub chunk_size: Option<usize>,
+    /// Characters that neighbouring chunks share.
+    pub chunk_overlap: Option<usize>,
 }
 
 /// How answers are made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct ChatSection {
-    pub(crate) max_token_limit: Option<usize>,
-    pub(crate) max_answer_tokens: Option<usize>,
-    pub(crate) temperature: Option<f32>,
-    pub(crate) top_k: Option<usize>,
-    pub(crate) top_p: Option<f32>,
-    pub(crate) min_p: Option<f32>,
-    pub(crate) repetition_penalty: Option<f32>,
-    pub(crate) repetition_window: Option<usize>,
-    pub(crate) seed: Option<u64>,
+pub struct ChatSection {
+    /// Most tokens of a prompt.
+    pub max_token_limit: Option<usize>,
+    /// Most tokens of an answer.
+    pub max_answer_tokens: Option<usize>,
+    /// Randomness of answers.
+    pub temperature: Option<f32>,
+    /// Choose among this many tokens.
+    pub top_k: Option<usize>,
+    /// Choose among tokens whose probabilities reach this sum.
+    pub top_p: Option<f32>,
+    /// Choose among tokens this likely beside the likeliest.
+    pub min_p: Option<f32>,
+    /// Makes tokens seen lately less likely.
+    pub repetition_penalty: Option<f32>,
+    /// How many tokens back that looks.
+    pub repetition_window: Option<usize>,
+    /// Same seed, same question, same answer.
+    pub seed: Option<u64>,
 }
 
 /// How vision chats deal with their pictures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct PicturesSection {
-    pub(crate) keep_pictures: Option<bool>,
-    pub(crate) max_pictures: Option<usize>,
-}
-
-/// Where `serve` listens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ServerSection {
-    pub(crate) host: Option<IpAddr>,
-    pub(crate) port: Option<u16>,
+pub struct PicturesSection {
+    /// Whether copies of pictures are kept.
+    pub keep_pictures: Option<bool>,
+    /// Most pictures in one question.
+    pub max_pictures: Option<usize>,
 }
 
 impl Config {
     /// Reads a file; `None` if there is none.
-    pub(crate) fn read(path: &Path) -> Result<Option<Self>, CliError> {
+    pub fn read(path: &Path) -> Result<Option<Self>, ConfigError> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(CliError::io("read the settings file", path)(error)),
+            Err(error) => return Err(ConfigError::io("read the settings file", path)(error)),
         };
         Self::parse(&text, path).map(Some)
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, CliError> {
-        toml::from_str(text).map_err(|source| CliError::ConfigMalformed {
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|source| ConfigError::Malformed {
             path: path.to_owned(),
             source: Box::new(source),
         })
     }
 
     /// Writes the file, whole or not at all; one that exists only with `force`.
-    pub(crate) fn write(&self, path: &Path, force: bool) -> Result<(), CliError> {
+    pub fn write(&self, path: &Path, force: bool) -> Result<(), ConfigError> {
         let text = self.to_text()?;
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        std::fs::create_dir_all(folder).map_err(CliError::io("create the folder", folder))?;
-        let mut file = NamedTempFile::new_in(folder).map_err(CliError::io("write", path))?;
+        std::fs::create_dir_all(folder).map_err(ConfigError::io("create the folder", folder))?;
+        let mut file = NamedTempFile::new_in(folder).map_err(ConfigError::io("write", path))?;
         file.write_all(text.as_bytes())
             .and_then(|()| file.as_file().sync_all())
-            .map_err(CliError::io("write", path))?;
+            .map_err(ConfigError::io("write", path))?;
         let persisted = if force {
             file.persist(path)
         } else {
@@ -121,22 +137,36 @@ impl Config {
         match persisted {
             Ok(_) => Ok(()),
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
-                Err(CliError::ConfigExists {
+                Err(ConfigError::Exists {
                     path: path.to_owned(),
                 })
             }
-            Err(error) => Err(CliError::io("write", path)(error.error)),
+            Err(error) => Err(ConfigError::io("write", path)(error.error)),
         }
     }
 
-    fn to_text(&self) -> Result<String, CliError> {
-        let text =
-            toml::to_string_pretty(self).map_err(|source| CliError::ConfigUnwritable { source })?;
-        Ok(format!("{HEADER}{text}"))
+    /// Reads the file at `path`, which must exist if somebody `named` it.
+    pub fn find(path: &Path, named: bool) -> Result<Self, ConfigError> {
+        match Self::read(path)? {
+            Some(config) => Ok(config),
+            None if named => Err(ConfigError::Missing {
+                path: path.to_owned(),
+            }),
+            None => Ok(Self::default()),
+        }
+    }
+
+    fn to_text(&self) -> Result<String, ConfigError> {
+        Ok(format!("{HEADER}{}", self.to_toml()?))
+    }
+
+    /// The settings as TOML.
+    pub(super) fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string_pretty(self).map_err(|source| ConfigError::Unwritable { source })
     }
 
     /// The program's defaults with what the file sets.
-    pub(crate) fn to_defaults(&self) -> Defaults {
+    pub fn to_defaults(&self) -> Defaults {
         let base = Defaults::default();
         let chunking = self.chunking;
         Defaults {
@@ -164,7 +194,7 @@ impl Config {
     }
 
     /// A file that spells `defaults` out.
-    pub(crate) fn from_defaults(defaults: &Defaults, server: ServerSection) -> Self {
+    pub fn from_defaults(defaults: &Defaults, serve: ServeSection) -> Self {
         let sampling = &defaults.sampling;
         Self {
             models: ModelsSection {
@@ -196,7 +226,7 @@ impl Config {
                 keep_pictures: Some(defaults.keep_pictures),
                 max_pictures: Some(defaults.max_pictures),
             },
-            server,
+            serve,
         }
     }
 }
@@ -223,7 +253,11 @@ const HEADER: &str = "\
 # over the program's defaults; what a bot was given at its making wins over all of them.
 #
 # Keys that may be added: text, embedding and vision in [models] (registry names or paths),
-# memory_budget (\"6GiB\") and keep_alive (\"10m\") there; top_k, top_p, min_p and seed in [chat].
+# memory_budget (\"6GiB\") and keep_alive (\"10m\") there; top_k, top_p, min_p and seed in [chat]; in
+# [serve] allow_dirs, allow_link_hosts, allow_link_networks, require_keys, tls_cert, tls_key,
+# cors_origins, requests_per_minute, max_connections, header_timeout (\"30s\"), body_timeout,
+# write_timeout, shutdown_grace, body_limit (\"2MiB\"), picture_body_limit, upload_limit, warm,
+# log_format (\"json\") and log_content.
 
 ";
 
@@ -233,7 +267,7 @@ mod tests {
 
     fn reason(text: &str) -> String {
         match Config::parse(text, Path::new("x.toml")).unwrap_err() {
-            error @ CliError::ConfigMalformed { .. } => format!("{:#}", anyhow::Error::from(error)),
+            error @ ConfigError::Malformed { .. } => format!("{:#}", anyhow::Error::from(error)),
             other => panic!("{other}"),
         }
     }
@@ -250,11 +284,12 @@ mod tests {
         defaults.sampling.top_k = Some(40);
         defaults.sampling.temperature = 0.7;
         defaults.text_model = Some("a \"quoted\" name".to_owned());
-        let server = ServerSection {
+        let serve = ServeSection {
             host: "127.0.0.1".parse().ok(),
             port: Some(8000),
+            ..ServeSection::default()
         };
-        let config = Config::from_defaults(&defaults, server);
+        let config = Config::from_defaults(&defaults, serve);
         let text = config.to_text().unwrap();
         let read = Config::parse(&text, Path::new("x.toml")).unwrap();
         assert_eq!(read, config);
@@ -287,7 +322,9 @@ mod tests {
             assert!(unknown.contains(part), "{part}: {unknown}");
         }
         assert!(reason("[chat]\n\ntemperature = \"hot\"").contains("line 3"));
-        assert!(reason("[server]\nport = 70000").contains("line 2"));
+        for section in ["serve", "server"] {
+            assert!(reason(&format!("[{section}]\nport = 70000")).contains("line 2"));
+        }
         assert!(reason("[retrieval]\nnum_k = -1").contains("line 2"));
         let budget = reason("[models]\nmemory_budget = \"0GiB\"");
         for part in ["line 2", "memory_budget is \"0GiB\""] {

@@ -1,48 +1,44 @@
-//! Keeps web pages out.
+//! Keeps web pages out while keys are off.
 //!
 //! Listening on loopback keeps other machines out, but not the browser on this one: any page may
 //! send requests to 127.0.0.1, and a page whose name is made to point there (DNS rebinding) may
 //! even read the answers. So a request must name a loopback host, which a rebound one does not, and
 //! a request that a page of another origin sends, which always has `Origin`, is refused. For the
-//! same reason no answer has a CORS header: the reference system allows every origin, so that any
-//! page can drive it.
+//! same reason no answer has a CORS header unless the operator names origins: the reference system
+//! allows every origin, so that any page can drive it.
+//!
+//! With keys on none of this is needed: a browser sends no key by itself, as it would a cookie, so a
+//! page without one gets nothing, whatever its name points to.
 
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
-use crate::api_error::ApiError;
+use super::refusal::Refusal;
 
-/// Lets requests from this machine pass that no foreign page has sent.
-pub(crate) async fn local_only(request: Request, next: Next) -> Response {
-    match check(&request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
-}
-
-fn check(request: &Request) -> Result<(), ApiError> {
+/// Lets requests from this machine pass that no foreign page has sent. Pages of the origins that the
+/// operator named are not foreign.
+pub(crate) fn check(request: &Request, cors_origins: &[String]) -> Result<(), Refusal> {
     let host = header(request.headers(), HOST.as_str());
     if let Some(target) = request.uri().authority() {
         check_loopback(target.as_str())?;
     }
     check_loopback(host)?;
-    check_origin(request.headers(), host)
+    check_origin(request.headers(), host, cors_origins)
 }
 
-fn check_loopback(host: &str) -> Result<(), ApiError> {
-    if is_loopback(host) {
+fn check_loopback(host: &str) -> Result<(), Refusal> {
+    if is_loopback_name(host) {
         return Ok(());
     }
-    Err(ApiError::forbidden(format!(
+    Err(Refusal::Foreign(format!(
         "this server answers to loopback names only (localhost, 127.0.0.1, [::1]), not to {host:?}"
     )))
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host, with or without a port, can only be this machine.
+fn is_loopback_name(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else {
         return false;
     };
@@ -56,15 +52,17 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-fn check_origin(headers: &HeaderMap, host: &str) -> Result<(), ApiError> {
+fn check_origin(headers: &HeaderMap, host: &str, named: &[String]) -> Result<(), Refusal> {
     let Some(origin) = headers.get(ORIGIN) else {
         return Ok(());
     };
-    if origin.as_bytes() == format!("http://{host}").as_bytes() {
+    let is = |allowed: &str| origin.as_bytes() == allowed.as_bytes();
+    let own = is(&format!("http://{host}")) || is(&format!("https://{host}"));
+    if own || named.iter().any(|name| is(name)) {
         return Ok(());
     }
-    Err(ApiError::forbidden(
-        "requests from web pages of another origin are refused",
+    Err(Refusal::Foreign(
+        "requests from web pages of another origin are refused".to_owned(),
     ))
 }
 
@@ -89,7 +87,7 @@ mod tests {
             "127.9.9.9",
             "[::1]:8000",
         ] {
-            assert!(is_loopback(host), "{host}");
+            assert!(is_loopback_name(host), "{host}");
         }
     }
 
@@ -106,7 +104,7 @@ mod tests {
             "[::]:8000",
             "2130706433",
         ] {
-            assert!(!is_loopback(host), "{host}");
+            assert!(!is_loopback_name(host), "{host}");
         }
     }
 }
