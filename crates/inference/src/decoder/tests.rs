@@ -88,11 +88,7 @@ fn the_default_model_agrees_with_transformers() {
     for answer in &reference.answers {
         let tokens = [answer.tokens.as_slice(), &answer.greedy].concat();
         let hidden = decoder
-            .hidden(&mut Part::new(
-                &tokens,
-                &mut decoder.new_cache(usize::MAX),
-                0,
-            ))
+            .hidden(&mut [Part::new(&tokens, &mut decoder.new_cache(usize::MAX), 0)])
             .unwrap();
         let hidden = decoder.output_norm.forward(&hidden).unwrap();
         let logits = decoder
