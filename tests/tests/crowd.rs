@@ -64,7 +64,7 @@ fn ten_thousand_clients_do_no_harm() {
     let limit = TAKEN.min(clients / 2);
     let data = tempfile::tempdir().unwrap();
     let limit_flag = format!("--max-connections={limit}");
-    let flags = ["--quiet", "--header-timeout=5m", &limit_flag].map(OsStr::new);
+    let flags = ["--offline", "--quiet", "--header-timeout=5m", &limit_flag].map(OsStr::new);
     let (process, address) = start_serve(data.path(), &flags);
     let server = Server(process, address);
     let before = memory(&server.0);
