@@ -42,7 +42,7 @@ pub fn binary(name: &str) -> PathBuf {
 /// Starts the `serve` binary over a data directory, on a port of its own; its address.
 pub fn start_serve(data_dir: &Path, flags: &[&OsStr]) -> (Child, String) {
     let mut process = Command::new(binary("serve"))
-        .args(["--offline", "--port", "0", "--data-dir"])
+        .args(["--port", "0", "--data-dir"])
         .arg(data_dir)
         .args(flags)
         .stdout(Stdio::piped())

@@ -6,11 +6,11 @@
     reason = "helpers of tests"
 )]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Child;
 
-use longtrainer_tests::{models_are_here, start_serve};
+use longtrainer_tests::{models_are_here, repository, start_serve};
 use serde_json::{Value, json};
 
 /// A server on a port of its own over a fresh data directory.
@@ -22,8 +22,12 @@ struct Server {
 
 impl Server {
     fn start(documents: &std::path::Path) -> Self {
+        Self::start_with(documents, &["--offline"])
+    }
+
+    fn start_with(documents: &std::path::Path, flags: &[&str]) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
-        let (process, address) = spawn(&data_dir, documents);
+        let (process, address) = spawn(&data_dir, documents, flags);
         Self {
             process,
             address,
@@ -35,7 +39,7 @@ impl Server {
     fn kill_and_restart(&mut self, documents: &std::path::Path) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        (self.process, self.address) = spawn(&self.data_dir, documents);
+        (self.process, self.address) = spawn(&self.data_dir, documents, &["--offline"]);
     }
 
     fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
@@ -79,11 +83,15 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data_dir: &tempfile::TempDir, documents: &std::path::Path) -> (Child, String) {
-    start_serve(
-        data_dir.path(),
-        &["--allow-dir".as_ref(), documents.as_os_str()],
-    )
+fn spawn(
+    data_dir: &tempfile::TempDir,
+    documents: &std::path::Path,
+    flags: &[&str],
+) -> (Child, String) {
+    let allowed = ["--allow-dir".as_ref(), documents.as_os_str()];
+    let flags = flags.iter().map(AsRef::as_ref);
+    let flags: Vec<_> = allowed.into_iter().chain(flags).collect();
+    start_serve(data_dir.path(), &flags)
 }
 
 #[test]
@@ -170,6 +178,80 @@ fn the_documented_routes_do_the_main_job() {
     let (status, _) = server.call("DELETE", &format!("/bots/{bot}"), None);
     assert_eq!(status, 200);
     assert_eq!(server.call("GET", &format!("/chats/{chat}"), None).0, 404);
+}
+
+/// A page at an address of this machine.
+fn page(html: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            let length = html.len();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\
+                 Connection: close\r\n\r\n{html}"
+            )
+            .unwrap();
+        }
+    });
+    format!("http://{address}/harbour")
+}
+
+#[test]
+fn the_other_documented_routes_do_theirs() {
+    if !models_are_here() {
+        return;
+    }
+    let pictures = repository().join("examples/pictures");
+    let server = Server::start_with(&pictures, &["--allow-link-network=127.0.0.0/8"]);
+    let bot = server.ok("POST", "/bots", None)["bot_id"].clone();
+    let bot = format!("/bots/{}", bot.as_str().unwrap());
+
+    let link = page("<p>The harbour master of Skagen is called Ingrid Holm.</p>");
+    let linked = json!({"links": [link]});
+    let added = server.ok("POST", &format!("{bot}/documents/link"), Some(linked));
+    assert_eq!(
+        (&added["status"], &added["added"]),
+        (&json!("ok"), &json!(1))
+    );
+    let searched = json!({"search_query": "harbours"});
+    let query = server.call("POST", &format!("{bot}/documents/query"), Some(searched));
+    assert_eq!(query.0, 501, "{}", query.1);
+    server.ok("POST", &format!("{bot}/build"), None);
+    assert_eq!(
+        server.ok("POST", &format!("{bot}/load"), None)["status"],
+        "ok"
+    );
+    let template = json!({"prompt_template": "Answer in few words from this:\n{context}"});
+    server.ok("PUT", &format!("{bot}/prompt"), Some(template));
+
+    let chat = server.ok("POST", &format!("{bot}/chats"), None)["chat_id"].clone();
+    let schema = json!({
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 40}},
+        "required": ["name"],
+        "additionalProperties": false,
+    });
+    let answer = server.ok(
+        "POST",
+        &format!("{bot}/chats/{}", chat.as_str().unwrap()),
+        Some(json!({"query": "Who is the harbour master?", "schema": schema})),
+    );
+    assert_eq!(answer["answer"]["data"]["name"], "Ingrid Holm", "{answer}");
+
+    let seen = server.ok("POST", &format!("{bot}/vision-chats"), None)["vision_chat_id"].clone();
+    let picture = pictures.join("red-circle.png");
+    let look = json!({"query": "What colour is the circle?", "image_paths": [picture]});
+    let path = format!("{bot}/vision-chats/{}", seen.as_str().unwrap());
+    let said = server.ok("POST", &path, Some(look));
+    assert_eq!(said["response"], "red", "{said}");
+
+    let chats = server.ok("GET", &format!("{bot}/chats"), None);
+    assert_eq!(chats["chat_ids"], json!([chat]));
+    assert_eq!(chats["vision_chat_ids"], json!([seen]));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! that brings its own listener.
 
 mod access;
+mod address;
 mod allowed_path;
 mod answer;
 mod api_error;

@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::address;
 use crate::connections::{Connections, allow_open_files};
 use crate::error::{Error, Result};
 use crate::job_runner;
@@ -62,7 +63,7 @@ impl Server {
             address: wanted,
             source,
         };
-        let listener = TcpListener::bind(wanted).await.map_err(listen)?;
+        let listener = address::listen(wanted).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let resumed = trainer
             .resume_jobs()

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use longtrainer::{ErrorKind, KeyRecord, LongTrainer};
-use tokio::net::TcpSocket;
 
 use super::file::Config;
 use super::serve::ServeSection;
+use crate::address;
 use crate::error::{Error, Result};
 use crate::options::ServerOptions;
 
@@ -84,15 +84,10 @@ fn look(
 /// Takes the address without listening on it, and gives it back.
 fn check_address(options: &ServerOptions) -> Result<()> {
     let address = SocketAddr::new(options.host, options.port);
-    let take = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)
-    };
-    take().map_err(|source| Error::Listen { address, source })
+    match address::take(address) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(Error::Listen { address, source }),
+    }
 }
 
 fn told(plan: &Plan, installation: &Installation) -> Result<String> {
