@@ -148,7 +148,11 @@ fn keeps_kinds_apart<M: LanguageModel>(model: &M) {
         Part::new(tokens, &mut short, 1),
         Part::new(tokens, &mut long, 1),
     ]);
-    assert_eq!(together.unwrap(), [alone(50), alone(51)].concat());
+    // A product of more rows may add in another order.
+    let apart = [alone(50), alone(51)].concat();
+    let pairs = together.unwrap().into_iter().zip(&apart);
+    let difference = pairs.map(|(one, other)| (one - other).abs());
+    assert!(difference.fold(0.0, f32::max) < 1e-4);
     assert_ne!(alone(50), alone(51));
 }
 
