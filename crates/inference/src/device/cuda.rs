@@ -173,7 +173,7 @@ mod tests {
         };
         assert_eq!(
             find(&missing).unwrap_err().to_string(),
-            "no cuNothing was found (libcunothing.so.0): nothing helps"
+            "cuNothing was not found (libcunothing.so.0): nothing helps"
         );
     }
 }

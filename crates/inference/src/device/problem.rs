@@ -18,7 +18,7 @@ pub enum DeviceProblem {
         feature: &'static str,
     },
     /// A library is not where the system looks for libraries.
-    #[error("no {library} was found ({}): {remedy}", files.join(", "))]
+    #[error("{library} was not found ({}): {remedy}", files.join(", "))]
     NoLibrary {
         /// What the library is.
         library: &'static str,
