@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::parts::{StepPart, one_after_another};
+use super::step::{StepPart, one_after_another};
 use crate::adapter::{Fitted, FittedSite, Site, Sites};
 use crate::error::ComputeError;
 

@@ -3,13 +3,14 @@
 //! The query heads of one key head are stacked into the rows of one matrix, so that keys and values
 //! are never repeated in memory.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::adapter::adapted_by;
 use super::config::DecoderConfig;
+use super::looks::Looks;
 use super::norm::{RmsNorm, normed_by};
-use super::parts::{StepPart, one_after_another};
 use super::projection::Projection;
+use super::step::{Group, Step, one_after_another};
 use super::weights::Weights;
 use crate::Result;
 use crate::adapter::Site;
@@ -65,33 +66,51 @@ impl Attention {
     pub(super) fn forward(
         &self,
         input: &Tensor,
-        parts: &[StepPart<'_>],
+        step: &Step<'_>,
         block: usize,
     ) -> candle_core::Result<Tensor> {
         let joined = self.query_key_value.forward(input)?; // (tokens, queries + keys + values)
-        let joined = adapted_by(parts, block, Site::QueryKeyValue, input, joined)?;
-        let mixed = parts.iter().map(|part| self.mix(&joined, part, block));
-        let mixed = one_after_another(mixed.collect::<candle_core::Result<Vec<_>>>()?)?;
+        let joined = adapted_by(step.parts(), block, Site::QueryKeyValue, input, joined)?;
+        let mixed = self.mix(&joined, step, block)?.to_dtype(joined.dtype())?;
         let output = self.output.forward(&mixed)?;
-        adapted_by(parts, block, Site::AttentionOutput, &mixed, output)
+        adapted_by(step.parts(), block, Site::AttentionOutput, &mixed, output)
     }
 
-    /// What the tokens of a part look at, weighed: (tokens, queries).
-    fn mix(
-        &self,
-        joined: &Tensor,
-        part: &StepPart<'_>,
-        block: usize,
-    ) -> candle_core::Result<Tensor> {
-        let (queries, keys, values) = self.split(&part.rows_of(joined)?)?;
-        let sight = part.step.sight(self.is_local);
-        let queries = sight
-            .angles
-            .rotate(&normed_by(&self.query_norm, queries)?)?;
-        let keys = sight.angles.rotate(&normed_by(&self.key_norm, keys)?)?;
-        let (keys, values) = part.step.extend(block, sight, &keys, &values)?;
-        let mixed = self.attend(&queries, &keys, &values, sight.mask.as_ref())?;
-        mixed.to_dtype(joined.dtype())
+    /// What the tokens look at, weighed: (tokens, queries).
+    fn mix(&self, joined: &Tensor, step: &Step<'_>, block: usize) -> candle_core::Result<Tensor> {
+        let (queries, keys, values) = self.split(joined)?;
+        let view = step.view(self.is_local);
+        let queries = view.angles.rotate(&normed_by(&self.query_norm, queries)?)?;
+        let keys = view.angles.rotate(&normed_by(&self.key_norm, keys)?)?;
+        step.store(block, &keys, &values)?;
+        let cached = step.cached(block)?;
+        let queries = (queries * self.score_scale)?.to_dtype(cached.dtype())?;
+        let groups = step.groups().iter().zip(&view.sights);
+        let mixed = groups.map(|(group, sight)| {
+            let (keys, values) = sight.of(cached)?;
+            let looks = Looks {
+                queries: self.queries_of(&queries, group)?,
+                keys,
+                values,
+                mask: sight.mask.as_ref(),
+                score_cap: self.score_cap,
+            };
+            looks.weigh()
+        });
+        one_after_another(mixed.collect::<candle_core::Result<Vec<_>>>()?)
+    }
+
+    /// The queries of a group: (kv_heads, parts, heads of a key head, tokens, head_dim).
+    fn queries_of(&self, queries: &Tensor, group: &Group) -> candle_core::Result<Tensor> {
+        let own = queries.narrow(1, group.start, group.rows())?.contiguous()?;
+        let shape = [
+            self.kv_heads,
+            self.heads / self.kv_heads,
+            group.parts,
+            group.count,
+            self.head_dim,
+        ];
+        own.reshape(shape.as_slice())?.transpose(1, 2)?.contiguous()
     }
 
     /// Queries (heads, tokens, head_dim), keys and values (kv_heads, tokens, head_dim).
@@ -109,44 +128,5 @@ impl Attention {
             part(queries, self.kv_heads)?,
             part(queries + keys, self.kv_heads)?,
         ))
-    }
-
-    /// Products in the type of the cache; scores are weighed in f32.
-    fn attend(
-        &self,
-        queries: &Tensor,
-        keys: &Tensor,
-        values: &Tensor,
-        mask: Option<&Tensor>,
-    ) -> candle_core::Result<Tensor> {
-        let tokens = queries.dim(1)?;
-        let length = keys.dim(1)?;
-        let group = self.heads / self.kv_heads;
-        // (kv_heads, group * tokens, head_dim)
-        let queries = (queries * self.score_scale)?.reshape((
-            self.kv_heads,
-            group * tokens,
-            self.head_dim,
-        ))?;
-        let queries = queries.to_dtype(keys.dtype())?;
-        // (kv_heads, group * tokens, length)
-        let mut scores = queries.matmul(&keys.t()?)?.to_dtype(DType::F32)?;
-        if let Some(cap) = self.score_cap {
-            scores = ((scores / cap)?.tanh()? * cap)?;
-        }
-        if let Some(mask) = mask {
-            scores = scores
-                .reshape((self.heads, tokens, length))?
-                .broadcast_add(mask)?;
-            scores = scores.reshape((self.kv_heads, group * tokens, length))?;
-        }
-        let shares = candle_nn::ops::softmax_last_dim(&scores)?;
-        let shares = shares.to_dtype(values.dtype())?;
-        let mixed = shares.matmul(values)?; // (kv_heads, group * tokens, head_dim)
-        let mixed = mixed.reshape((self.heads, tokens, self.head_dim))?;
-        mixed
-            .transpose(0, 1)?
-            .contiguous()?
-            .reshape((tokens, self.heads * self.head_dim))
     }
 }

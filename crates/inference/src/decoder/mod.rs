@@ -8,26 +8,29 @@
 mod adapter;
 mod architecture;
 mod attention;
-mod blocks;
 mod cache;
 mod compute;
 mod config;
 mod feed_forward;
-mod memory;
+mod looks;
 mod norm;
-mod parts;
+mod pool;
 mod projection;
 mod rotary;
 mod rotary_config;
+mod sight;
+mod step;
 mod weights;
 mod window;
+
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::Result;
 use crate::device::explained;
-use crate::engine::{BLOCK_TOKENS, Part};
+use crate::engine::Part;
 use crate::error::ComputeError;
 use crate::model_file::ModelFile;
 use crate::soft::{self, SoftSpan, is_soft};
@@ -39,11 +42,11 @@ pub(crate) use cache::KvCache;
 pub(crate) use compute::Compute;
 pub(crate) use config::DecoderConfig;
 use feed_forward::FeedForward;
-use memory::MemoryCounter;
 use norm::{RmsNorm, normed_by};
-use parts::{StepPart, one_after_another};
+use pool::{PageShape, Pool};
 use projection::Projection;
 pub(crate) use rotary::{AngleTable, AngleTables, Rotary, Span};
+use step::{Step, StepModel, one_after_another, row_order};
 pub(crate) use weights::{Weights, kernel_format};
 
 #[derive(Debug)]
@@ -67,7 +70,7 @@ pub(crate) struct Decoder {
     output: Projection,
     compute: Compute,
     device: Device,
-    memory: MemoryCounter,
+    pool: Arc<Pool>,
 }
 
 impl Decoder {
@@ -93,6 +96,7 @@ impl Decoder {
         let output_norm = RmsNorm::load(&config, &weights, "output_norm.weight", config.hidden)?;
         let output = load_output(&config, &weights, &embedding)?;
         weights.check_all_used()?;
+        let pool = Pool::new(PageShape::new(&config, compute.cache, device));
         Ok(Self {
             config,
             embedding,
@@ -102,7 +106,7 @@ impl Decoder {
             output,
             compute,
             device: device.clone(),
-            memory: MemoryCounter::default(),
+            pool,
         })
     }
 
@@ -119,14 +123,8 @@ impl Decoder {
 
     /// An empty cache for one request of at most `tokens` tokens.
     pub(crate) fn new_cache(&self, tokens: usize) -> KvCache {
-        KvCache::new(
-            &self.config,
-            tokens,
-            &self.rotary,
-            self.compute.cache,
-            &self.device,
-            &self.memory,
-        )
+        let limit = self.config.context_length.min(tokens);
+        KvCache::new(&self.pool, limit, self.rotary.kind(limit))
     }
 
     /// By which angles the keys of a request of at most `tokens` tokens are turned.
@@ -136,12 +134,7 @@ impl Decoder {
 
     /// Memory of the keys and values of a block of tokens.
     pub(crate) fn block_bytes(&self) -> usize {
-        BLOCK_TOKENS * self.cache_bytes_a_token()
-    }
-
-    /// Memory of the keys and values of a token.
-    pub(crate) fn cache_bytes_a_token(&self) -> usize {
-        KvCache::bytes_a_token(&self.config, self.compute.cache)
+        self.pool.shape().page_bytes()
     }
 
     /// Whether products and states are in bfloat16.
@@ -151,7 +144,7 @@ impl Decoder {
 
     /// Memory that all caches and blocks take.
     pub(crate) fn cache_bytes(&self) -> usize {
-        self.memory.bytes()
+        self.pool.bytes()
     }
 
     /// Reads the parts together and returns the logits that they ask for. Their rows share every product; only
@@ -230,38 +223,64 @@ impl Decoder {
         self.hidden(&mut [Part::new(tokens, cache, 0)]).map(drop)
     }
 
-    /// Passes the tokens of all parts through the blocks together: (tokens, hidden).
+    /// Passes the tokens of all parts through the blocks together: (tokens, hidden), part by part.
     fn hidden(&self, parts: &mut [Part<'_, KvCache>]) -> candle_core::Result<Tensor> {
-        let rows = parts.iter().map(|part| self.look_up(part));
-        let mut hidden = one_after_another(rows.collect::<candle_core::Result<Vec<_>>>()?)?;
-        let parts = self.step_parts(parts)?;
-        for (index, block) in self.blocks.iter().enumerate() {
-            hidden = block.forward(hidden, &parts, index)?;
+        let _turn = self.pool.turn();
+        for part in &mut *parts {
+            part.cache.reserve(part.tokens.len())?;
         }
+        let order = row_order(parts);
+        let ordered: Vec<&Part<'_, KvCache>> = order.iter().map(|index| &parts[*index]).collect();
+        let mut hidden = self.look_up_all(&ordered)?;
+        let step = Step::new(ordered, self.pool.tensors(), self.step_model())?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            hidden = block.forward(hidden, &step, index)?;
+        }
+        let hidden = self.in_order_of_parts(hidden, &order, &step)?;
         for part in parts {
-            part.step.finish();
+            part.cache.advance(part.tokens.len());
         }
         Ok(hidden)
     }
 
-    fn step_parts<'step>(
+    fn step_model(&self) -> StepModel<'_> {
+        let window = self.config.window.as_ref();
+        StepModel {
+            rotary: &self.rotary,
+            window: window.map(|window| window.tokens),
+            cached_heads: 2 * self.config.kv_heads,
+            head_dim: self.config.head_dim,
+            device: &self.device,
+        }
+    }
+
+    /// Rows that lie in the order of a step, in that of its parts.
+    fn in_order_of_parts(
         &self,
-        parts: &'step mut [Part<'_, KvCache>],
-    ) -> candle_core::Result<Vec<StepPart<'step>>> {
-        let mut end = 0;
-        let parts = parts.iter_mut().map(|part| {
-            let adapter = part.adapter;
-            let adapter = adapter.map(|applied| Ok((applied.candle()?, applied.scale)));
-            let count = part.tokens.len();
-            end += count;
-            Ok(StepPart {
-                start: end - count,
-                count,
-                step: part.cache.step(count, &self.rotary)?,
-                adapter: adapter.transpose().map_err(failed)?,
-            })
-        });
-        parts.collect()
+        rows: Tensor,
+        order: &[usize],
+        step: &Step<'_>,
+    ) -> candle_core::Result<Tensor> {
+        if order.is_sorted() {
+            return Ok(rows);
+        }
+        let mut parts: Vec<_> = order.iter().zip(step.parts()).collect();
+        parts.sort_by_key(|(index, _)| **index);
+        let numbers = parts
+            .into_iter()
+            .flat_map(|(_, part)| part.start as u32..(part.start + part.count) as u32);
+        let numbers: Vec<u32> = numbers.collect();
+        rows.index_select(&Tensor::new(numbers, &self.device)?, 0)
+    }
+
+    /// What the tokens of all parts are looked up as, in one call if all are words: (tokens, hidden).
+    fn look_up_all(&self, parts: &[&Part<'_, KvCache>]) -> candle_core::Result<Tensor> {
+        let tokens = || parts.iter().flat_map(|part| part.tokens.iter().copied());
+        if !tokens().any(is_soft) {
+            return self.embed(&tokens().collect::<Vec<u32>>());
+        }
+        let rows = parts.iter().map(|part| self.look_up(part));
+        one_after_another(rows.collect::<candle_core::Result<Vec<_>>>()?)
     }
 
     /// The embeddings of words, and the rows of soft tokens, run by run: (tokens, hidden).
@@ -325,14 +344,14 @@ impl Block {
     fn forward(
         &self,
         hidden: Tensor,
-        parts: &[StepPart<'_>],
+        step: &Step<'_>,
         index: usize,
     ) -> candle_core::Result<Tensor> {
         let normed = self.attention_norm.forward(&hidden)?;
-        let mixed = self.attention.forward(&normed, parts, index)?;
+        let mixed = self.attention.forward(&normed, step, index)?;
         let hidden = (hidden + normed_by(&self.attention_post_norm, mixed)?)?;
         let normed = self.feed_forward_norm.forward(&hidden)?;
-        let inner = self.feed_forward.forward(&normed, parts, index)?;
+        let inner = self.feed_forward.forward(&normed, step.parts(), index)?;
         hidden + normed_by(&self.feed_forward_post_norm, inner)?
     }
 }
