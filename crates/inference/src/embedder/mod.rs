@@ -1,13 +1,12 @@
 //! Texts to vectors with a sentence-transformers model of the BERT family.
 //!
 //! The vectors are those of sentence-transformers: its folder layout is read, its limits, pooling
-//! and norm are kept. On the processor our own kernels compute them; on graphics cards Candle does,
-//! in batches of texts of similar length, so that a short text never pays for a long neighbour.
+//! and norm are kept. On the processor our own kernels compute them; on graphics cards Candle does, in 16 bits unless
+//! f32 is asked for, and in batches of texts of similar length, so that a short text never pays for a long neighbour.
 
 mod batch;
 mod bert;
 mod folder;
-mod gelu;
 mod kernel_bert;
 mod options;
 mod pooling;
@@ -16,18 +15,18 @@ mod weights;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use tokenizers::{Encoding, Tokenizer};
 
-use crate::device::explained;
-use crate::error::compute_failed;
+use crate::device::{SelectedDevice, explained};
+use crate::error::{ComputeError, compute_failed};
+use crate::tensor_blocks::marks;
 use crate::{Embedder, EmbedderInfo, Error, Result, TokenizedText, threads};
 
 use batch::Batch;
 use bert::Bert;
 use folder::ModelFolder;
 use kernel_bert::KernelBert;
-pub use options::{EmbedderOptions, Precision};
+pub use options::{CardPrecision, EmbedderOptions, Precision};
 use pooling::Pooling;
 
 /// An encoder of the BERT family.
@@ -54,7 +53,18 @@ struct CandleBert {
     bert: Bert,
     pooling: Pooling,
     device: Device,
+    precision: CardPrecision,
 }
+
+/// A batch on its way to the card.
+struct Input {
+    ids: Tensor,
+    marks: Tensor,
+    shares: Tensor,
+}
+
+/// Batches that are queued on the card before the first one's vectors are waited for.
+const QUEUED: usize = 32;
 
 impl BertEmbedder {
     /// Loads a sentence-transformers folder: `config.json`, `tokenizer.json` and
@@ -76,14 +86,38 @@ impl BertEmbedder {
     ) -> Result<Self> {
         threads::check(options.threads)?;
         let folder = ModelFolder::open(folder)?;
-        let tokenizer = load_tokenizer(name, &folder)?;
-        let backend = Backend::load(name, &folder, options)?;
+        let backend = || Backend::load(name, &folder, options);
+        Self::with(name, &folder, sha256, &options.device, backend)
+    }
+
+    /// The same through Candle, on any device.
+    #[cfg(test)]
+    pub(crate) fn load_through_candle(
+        name: &str,
+        folder: &Path,
+        device: &SelectedDevice,
+        precision: CardPrecision,
+    ) -> Result<Self> {
+        let folder = ModelFolder::open(folder)?;
+        let backend = || CandleBert::load(&folder, device.device(), precision);
+        Self::with(name, &folder, "", device, || backend().map(Backend::Candle))
+    }
+
+    fn with(
+        name: &str,
+        folder: &ModelFolder,
+        sha256: &str,
+        device: &SelectedDevice,
+        backend: impl FnOnce() -> Result<Backend>,
+    ) -> Result<Self> {
+        let tokenizer = load_tokenizer(name, folder)?;
+        let backend = backend()?;
         let info = EmbedderInfo {
             model: name.to_owned(),
             dimension: backend.dimension(),
             max_tokens: folder.max_tokens,
             sha256: sha256.to_owned(),
-            device: options.device.name().to_owned(),
+            device: device.name().to_owned(),
         };
         tracing::info!(model = name, device = info.device, "embedder loaded");
         Ok(Self {
@@ -104,10 +138,7 @@ impl BertEmbedder {
     pub fn embed_tokens(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
         let embedded = match &self.backend {
             Backend::Kernels(bert) => bert.embed(&texts),
-            Backend::Candle(bert) => {
-                let embedded = bert.embed(texts);
-                embedded.map_err(|error| explained(error, &bert.device))
-            }
+            Backend::Candle(bert) => bert.embed(texts),
         };
         embedded.map_err(|source| compute_failed(&self.info.model, source))
     }
@@ -204,7 +235,8 @@ impl Backend {
             return KernelBert::load(folder, team, options.precision).map(Self::Kernels);
         }
         options.device.check_room(name, folder.weight_bytes()?)?;
-        CandleBert::load(folder, device).map(Self::Candle)
+        let precision = options.precision.on_a_card();
+        CandleBert::load(folder, device, precision).map(Self::Candle)
     }
 
     fn dimension(&self) -> usize {
@@ -216,46 +248,86 @@ impl Backend {
 }
 
 impl CandleBert {
-    fn load(folder: &ModelFolder, device: &Device) -> Result<Self> {
+    fn load(folder: &ModelFolder, device: &Device, precision: CardPrecision) -> Result<Self> {
         Ok(Self {
-            bert: Bert::load(folder, device)?,
+            bert: Bert::load(folder, device, precision.dtype())?,
             pooling: folder.pooling,
             device: device.clone(),
+            precision,
         })
     }
 
-    fn embed(&self, texts: Vec<Vec<u32>>) -> candle_core::Result<Vec<Vec<f32>>> {
+    fn embed(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>, ComputeError> {
+        self.check_vocabulary(&texts)?;
         let mut vectors = vec![Vec::new(); texts.len()];
-        let on_processor = self.device.is_cpu();
-        let batches = match on_processor {
-            true => batch::by_length(texts, rayon::current_num_threads()),
-            false => batch::for_card(texts),
-        };
-        let embed = |batch: &Batch| self.embed_batch(batch);
-        let embedded: candle_core::Result<Vec<_>> = match on_processor {
-            true => batches.par_iter().map(embed).collect(),
-            false => batches.iter().map(embed).collect(),
-        };
-        let embedded = embedded?;
-        for (batch, embedded) in batches.iter().zip(embedded) {
-            for (position, vector) in batch.positions().zip(embedded) {
+        let batches = batch::by_length(texts, self.bert.positions());
+        for batches in batches.chunks(QUEUED) {
+            let embedded = self.embed_batches(batches);
+            let embedded = embedded.map_err(|error| explained(error, &self.device))?;
+            let positions = batches.iter().flat_map(Batch::positions);
+            for (position, vector) in positions.zip(embedded) {
                 vectors[position] = vector;
             }
         }
+        vectors
+            .iter_mut()
+            .try_for_each(|vector| self.finish(vector))?;
         Ok(vectors)
     }
 
-    /// Vectors of a batch, in its order.
-    fn embed_batch(&self, batch: &Batch) -> candle_core::Result<Vec<Vec<f32>>> {
-        let padding = batch.padding();
-        let ids = Tensor::from_vec(
-            batch.padded_ids(self.bert.padding_id()),
-            batch.shape(),
-            &self.device,
-        )?;
-        let states = self.bert.forward(&ids, padding.as_deref())?; // (texts, tokens, hidden)
-        let vectors = self.pooling.forward(&states, batch.lengths())?; // (texts, hidden)
-        pooling::normalise(&vectors)?.to_vec2()
+    /// Vectors of batches, one after the other and each in its order. A card is given all to do before any result is
+    /// waited for, so that it need not wait for us between two of them.
+    fn embed_batches(&self, batches: &[Batch]) -> candle_core::Result<Vec<Vec<f32>>> {
+        let inputs: Vec<Input> = batches
+            .iter()
+            .map(|batch| self.input(batch))
+            .collect::<candle_core::Result<_>>()?;
+        let vectors: Vec<Tensor> = inputs
+            .iter()
+            .map(|input| self.forward(input))
+            .collect::<candle_core::Result<_>>()?;
+        let mut read = Vec::new();
+        for vectors in &vectors {
+            read.extend(vectors.to_vec2::<f32>()?);
+        }
+        Ok(read)
+    }
+
+    fn input(&self, batch: &Batch) -> candle_core::Result<Input> {
+        let (device, dtype) = (&self.device, self.precision.dtype());
+        let (texts, places) = batch.shape();
+        let ids = batch.padded_ids(self.bert.padding_id());
+        Ok(Input {
+            ids: Tensor::from_vec(ids, (texts, places), device)?,
+            marks: marks(&batch.padding(), places, dtype, device)?,
+            shares: pooling::shares(batch.lengths(), places, device)?,
+        })
+    }
+
+    /// (texts, hidden), of any length.
+    fn forward(&self, input: &Input) -> candle_core::Result<Tensor> {
+        let states = self.bert.forward(&input.ids, &input.marks)?; // (texts, tokens, hidden)
+        self.pooling.forward(&states, &input.shares)
+    }
+
+    /// Makes a vector's length one. One that went beyond what can be computed in is not given out.
+    fn finish(&self, vector: &mut [f32]) -> Result<(), ComputeError> {
+        if !vector.iter().all(|value| value.is_finite()) {
+            let problem = "a vector is no finite numbers: this model cannot be computed in";
+            return Err(format!("{problem} {:?}", self.precision).into());
+        }
+        pooling::normalise(vector);
+        Ok(())
+    }
+
+    /// Cards read whatever lies where a row would be.
+    fn check_vocabulary(&self, texts: &[Vec<u32>]) -> Result<(), ComputeError> {
+        let vocabulary = self.bert.vocabulary();
+        let mut tokens = texts.iter().flatten();
+        match tokens.find(|token| **token as usize >= vocabulary) {
+            Some(token) => Err(format!("token {token} is not one of the {vocabulary}").into()),
+            None => Ok(()),
+        }
     }
 }
 
