@@ -224,10 +224,7 @@ impl<'bench> ShapeBench<'bench> {
             unit: "frames/s",
             model: &self.name,
             model_size_bytes: vision.tower.memory_bytes() as u64,
-            arithmetic: match bench.device() {
-                "cpu" => Arithmetic::Bf16,
-                _ => Arithmetic::F32,
-            },
+            arithmetic: Arithmetic::of(TOWER_PRECISION, bench.device()),
         };
         let measurement = Measurement::new(bench, subject, spread).with_memory(memory);
         Ok(measurement.with_arithmetic(bench, 2.0 * vision.shape.products() as f64))

@@ -69,12 +69,7 @@ impl<'bench> VisionBench<'bench> {
             tower,
             model: bench.bounded(|| load(bench, name, files, &options))?,
             size,
-            arithmetic: match precision {
-                Precision::Int8 if bench.device() == "cpu" => Arithmetic::Int8,
-                Precision::Bf16 if bench.device() == "cpu" => Arithmetic::Bf16,
-                Precision::Mixed if bench.device() == "cpu" => Arithmetic::Mixed,
-                _ => Arithmetic::F32,
-            },
+            arithmetic: Arithmetic::of(precision, bench.device()),
         })
     }
 
