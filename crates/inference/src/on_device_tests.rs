@@ -344,6 +344,21 @@ fn vision_halves_agree_with_the_processor() {
         for (found, expected) in tokens.zip(expected.chunks(shape.text_width)) {
             assert_cosine(found, expected, cosine, &what);
         }
+        // More frames than go together, among them this one.
+        let other: Vec<f32> = frame.iter().rev().copied().collect();
+        let mut frames = vec![other.as_slice(); tower.frames_at_once() + 2];
+        frames[1] = &frame;
+        frames[tower.frames_at_once() + 1] = &frame;
+        let many = tower.encode_frames(&frames).unwrap();
+        let many: Vec<&[f32]> = many.chunks(found.len()).collect();
+        assert_eq!(many.len(), frames.len());
+        for at in [1, frames.len() - 1] {
+            assert_close(many[at], &found, share, &what);
+        }
+        let others = exact.encode(&other).unwrap();
+        for at in [0, 2, frames.len() - 2] {
+            assert_close(many[at], &others, share, &what);
+        }
     }
 }
 

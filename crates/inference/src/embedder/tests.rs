@@ -218,6 +218,37 @@ fn the_kernels_agree_with_candle() {
 }
 
 #[test]
+fn vectors_beyond_what_is_computed_in_are_errors_and_not_given_out() {
+    let mut folder = Folder::new();
+    // Each fits f16, and some of their sums do not.
+    for name in ["word_embeddings", "position_embeddings"] {
+        let name = format!("embeddings.{name}.weight");
+        let large = (&folder.tensors[&name] * 60_000.0).unwrap();
+        folder.tensors.insert(name, large);
+    }
+    folder.save_tensors();
+    let embed = |precision| {
+        let folder = ModelFolder::open(folder.folder.path()).unwrap();
+        let bert = CandleBert::load(&folder, &Device::Cpu, precision).unwrap();
+        bert.embed(vec![vec![2, 4, 3]])
+    };
+    let error = embed(CardPrecision::F16).unwrap_err().to_string();
+    assert!(error.contains("F16"), "{error}");
+    assert!(embed(CardPrecision::F32).is_ok());
+}
+
+#[test]
+fn candle_refuses_tokens_that_are_out_of_range_and_bears_empty_texts() {
+    let bert = Folder::new().candle();
+    for tokens in [vec![WORDS as u32], vec![2; POSITIONS + 1]] {
+        assert!(bert.embed(vec![vec![2, 3], tokens]).is_err());
+    }
+    let vectors = bert.embed(vec![vec![], vec![2, 4, 3]]).unwrap();
+    assert_eq!(vectors[0], [0.0; HIDDEN]);
+    assert_close(&vectors[1], &bert.embed(vec![vec![2, 4, 3]]).unwrap()[0]);
+}
+
+#[test]
 fn tokens_out_of_range_are_errors() {
     let embedder = Folder::new().load().unwrap();
     for tokens in [vec![WORDS as u32], vec![2; POSITIONS + 1]] {

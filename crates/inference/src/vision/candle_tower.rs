@@ -12,6 +12,10 @@ use crate::tensor_blocks::{
 };
 use crate::{Error, Result};
 
+/// Frames that go through the tower together: those of a picture cut in four by four, and no more memory than a
+/// batch of texts takes.
+const FRAMES: usize = 16;
+
 /// The vision half as tensors.
 #[derive(Debug)]
 pub(super) struct CandleTower {
@@ -22,8 +26,6 @@ pub(super) struct CandleTower {
     patch: Tensor,
     /// (patches, hidden), with the bias of the map of patches.
     positions: Tensor,
-    /// Those of one frame, all of whose patches see each other.
-    marks: Tensor,
     blocks: Vec<Block>,
     last_norm: LayerNorm,
     /// (scale * scale * hidden, text width), a transposed view.
@@ -51,12 +53,10 @@ impl CandleTower {
             dtype,
         };
         let config = checkpoint.config().clone();
-        let failed = |error: candle_core::Error| checkpoint.bad(POSITIONS, error.to_string());
         let blocks = (0..config.blocks).map(|block| Block::load(&config, &loader, block));
         Ok(Self {
             patch: load_patch(&config, &loader)?,
             positions: load_positions(&config, &loader)?,
-            marks: marks(&[0..0], config.patches(), dtype, device).map_err(failed)?,
             blocks: blocks.collect::<Result<_>>()?,
             last_norm: loader.norm(LAST_NORM, config.hidden, config.epsilon)?,
             connector: turned(
@@ -70,15 +70,24 @@ impl CandleTower {
         })
     }
 
-    /// (3, size, size) -> (1, patches, hidden), after the last norm.
-    fn see(&self, frame: &[f32]) -> candle_core::Result<Tensor> {
-        let mut patches = Vec::new();
-        frame::patches(&self.config, frame, &mut patches);
-        let shape = (self.config.patches(), self.config.patch_values());
-        let patches = Tensor::from_vec(patches, shape, &self.device)?;
-        let patches = patches.to_dtype(self.precision.dtype())?;
-        let mut states = (patches.matmul(&self.patch)? + &self.positions)?.unsqueeze(0)?;
-        let marked = Marked::new(&self.marks, self.config.hidden)?;
+    /// Frames of (3, size, size) -> (frames, patches, hidden), after the last norm.
+    fn see(&self, frames: &[&[f32]]) -> candle_core::Result<Tensor> {
+        let config = &self.config;
+        let (mut values, mut patches) = (Vec::new(), Vec::new());
+        for frame in frames {
+            frame::patches(config, frame, &mut patches);
+            values.extend_from_slice(&patches);
+        }
+        let (patches, hidden) = self.positions.dims2()?;
+        let shape = (frames.len() * patches, config.patch_values());
+        let values = Tensor::from_vec(values, shape, &self.device)?;
+        let values = values.to_dtype(self.precision.dtype())?;
+        let embedded = values.matmul(&self.patch)?;
+        let embedded = embedded.reshape((frames.len(), patches, hidden))?;
+        let mut states = embedded.broadcast_add(&self.positions)?;
+        let no_padding = vec![0..0; frames.len()];
+        let marks = marks(&no_padding, patches, self.precision.dtype(), &self.device)?;
+        let marked = Marked::new(&marks, hidden)?;
         for block in &self.blocks {
             states = block.forward(&states, &marked)?;
         }
@@ -88,27 +97,36 @@ impl CandleTower {
     /// States of patches as tokens of the text model.
     fn connect(&self, states: &Tensor) -> candle_core::Result<Tensor> {
         let (scale, hidden) = (self.config.scale_factor, self.config.hidden);
-        let side = self.config.side() / scale;
-        let squares = states.reshape((side, scale, side, scale * hidden))?;
+        let (frames, side) = (states.dim(0)?, self.config.side() / scale);
+        // A row of squares begins where the last one of a frame ends, and so do frames.
+        let squares = states.reshape((frames * side, scale, side, scale * hidden))?;
         let squares = squares.transpose(1, 2)?.contiguous()?;
-        let joined = squares.reshape((self.config.tokens(), self.config.shuffled()))?;
+        let joined = squares.reshape((frames * self.config.tokens(), self.config.shuffled()))?;
         joined.matmul(&self.connector)
     }
 
-    /// The values of what `compute` makes of a frame. Some that went beyond what can be computed in are not given
-    /// out.
+    /// The values of what `compute` makes of the states of frames. Some that went beyond what can be computed in are
+    /// not given out.
     fn values(
         &self,
-        frame: &[f32],
-        compute: impl FnOnce() -> candle_core::Result<Tensor>,
+        frames: &[&[f32]],
+        compute: impl Fn(Tensor) -> candle_core::Result<Tensor>,
     ) -> Result<Vec<f32>, ComputeError> {
-        check_frame(&self.config, frame)?;
-        let read = |computed: Tensor| computed.flatten_all()?.to_dtype(DType::F32)?.to_vec1();
-        let values: Vec<f32> = compute()
-            .and_then(read)
-            .map_err(|error| explained(error, &self.device))?;
-        match values.iter().all(|value| value.is_finite()) {
-            true => Ok(values),
+        frames
+            .iter()
+            .try_for_each(|frame| check_frame(&self.config, frame))?;
+        let mut all = Vec::new();
+        for frames in frames.chunks(FRAMES) {
+            let values = self.see(frames).and_then(&compute).and_then(|computed| {
+                computed
+                    .flatten_all()?
+                    .to_dtype(DType::F32)?
+                    .to_vec1::<f32>()
+            });
+            all.extend(values.map_err(|error| explained(error, &self.device))?);
+        }
+        match all.iter().all(|value| value.is_finite()) {
+            true => Ok(all),
             false => {
                 let problem = "a frame became no finite numbers: this tower cannot be computed in";
                 Err(format!("{problem} {:?}", self.precision).into())
@@ -123,15 +141,23 @@ impl VisionTower for CandleTower {
     }
 
     fn encode(&self, frame: &[f32]) -> Result<Vec<f32>, ComputeError> {
-        self.values(frame, || self.connect(&self.see(frame)?))
+        self.encode_frames(&[frame])
+    }
+
+    fn encode_frames(&self, frames: &[&[f32]]) -> Result<Vec<f32>, ComputeError> {
+        self.values(frames, |states| self.connect(&states))
+    }
+
+    fn frames_at_once(&self) -> usize {
+        FRAMES
     }
 
     fn states(&self, frame: &[f32]) -> Result<Vec<f32>, ComputeError> {
-        self.values(frame, || self.see(frame))
+        self.values(&[frame], Ok)
     }
 
     fn memory_bytes(&self) -> usize {
-        let tables = [&self.patch, &self.positions, &self.marks, &self.connector];
+        let tables = [&self.patch, &self.positions, &self.connector];
         let tables: usize = tables.into_iter().map(bytes).sum();
         let blocks: usize = self.blocks.iter().map(Block::bytes).sum();
         tables + blocks + self.last_norm.bytes()
@@ -162,7 +188,7 @@ impl Block {
         self.attention.bytes() + self.feed_forward.bytes() + norms
     }
 
-    /// (1, patches, hidden) -> (1, patches, hidden)
+    /// (frames, patches, hidden) -> the same
     fn forward(&self, states: &Tensor, marked: &Marked) -> candle_core::Result<Tensor> {
         let normed = self.norm1.forward(states)?;
         let states = (states + self.attention.forward(marked.put(&normed)?)?)?;

@@ -48,6 +48,25 @@ pub trait VisionTower: Send + Sync {
     /// If the frame has another number of values, or the kernels or the tensor library refuse.
     fn encode(&self, frame: &[f32]) -> Result<Vec<f32>, ComputeError>;
 
+    /// [`encode`](Self::encode) for several frames, whose tokens follow each other. On a card frames share the products:
+    /// one alone does not keep it busy.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    fn encode_frames(&self, frames: &[&[f32]]) -> Result<Vec<f32>, ComputeError> {
+        let mut tokens = Vec::new();
+        for frame in frames {
+            tokens.extend(self.encode(frame)?);
+        }
+        Ok(tokens)
+    }
+
+    /// How many frames [`encode_frames`](Self::encode_frames) is best given at once.
+    fn frames_at_once(&self) -> usize {
+        1
+    }
+
     /// The states of a frame's patches after the last norm, (patches, hidden), which
     /// [`encode`](Self::encode) joins and maps: for comparisons with other programs.
     ///

@@ -190,7 +190,12 @@ mod tests {
     #[test]
     fn cards_and_processors_have_their_own_arithmetic_for_a_precision() {
         let names = |device| {
-            let all = [Precision::F32, Precision::Bf16, Precision::Mixed, Precision::Int8];
+            let all = [
+                Precision::F32,
+                Precision::Bf16,
+                Precision::Mixed,
+                Precision::Int8,
+            ];
             all.map(|precision| Arithmetic::of(precision, device).name())
         };
         assert_eq!(names("cpu"), ["f32", "bf16", "bf16 and int8", "int8"]);
