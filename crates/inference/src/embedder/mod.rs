@@ -6,6 +6,7 @@
 
 mod batch;
 mod bert;
+mod candle_bert;
 mod folder;
 mod kernel_bert;
 mod options;
@@ -14,20 +15,16 @@ mod weights;
 
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
 use tokenizers::{Encoding, Tokenizer};
 
-use crate::device::{SelectedDevice, explained};
-use crate::error::{ComputeError, compute_failed};
-use crate::tensor_blocks::marks;
+use crate::device::SelectedDevice;
+use crate::error::compute_failed;
 use crate::{Embedder, EmbedderInfo, Error, Result, TokenizedText, threads};
 
-use batch::Batch;
-use bert::Bert;
+use candle_bert::CandleBert;
 use folder::ModelFolder;
 use kernel_bert::KernelBert;
 pub use options::{CardPrecision, EmbedderOptions, Precision};
-use pooling::Pooling;
 
 /// An encoder of the BERT family.
 #[derive(Debug)]
@@ -46,25 +43,6 @@ enum Backend {
     /// Candle, on graphics cards; the reference in the tests.
     Candle(CandleBert),
 }
-
-/// The encoder over Candle.
-#[derive(Debug)]
-struct CandleBert {
-    bert: Bert,
-    pooling: Pooling,
-    device: Device,
-    precision: CardPrecision,
-}
-
-/// A batch on its way to the card.
-struct Input {
-    ids: Tensor,
-    marks: Tensor,
-    shares: Tensor,
-}
-
-/// Batches that are queued on the card before the first one's vectors are waited for.
-const QUEUED: usize = 32;
 
 impl BertEmbedder {
     /// Loads a sentence-transformers folder: `config.json`, `tokenizer.json` and
@@ -222,7 +200,7 @@ impl Embedder for BertEmbedder {
     fn memory_bytes(&self) -> usize {
         match &self.backend {
             Backend::Kernels(bert) => bert.memory_bytes(),
-            Backend::Candle(bert) => bert.bert.memory_bytes(),
+            Backend::Candle(bert) => bert.memory_bytes(),
         }
     }
 }
@@ -242,91 +220,7 @@ impl Backend {
     fn dimension(&self) -> usize {
         match self {
             Self::Kernels(bert) => bert.dimension(),
-            Self::Candle(bert) => bert.bert.dimension(),
-        }
-    }
-}
-
-impl CandleBert {
-    fn load(folder: &ModelFolder, device: &Device, precision: CardPrecision) -> Result<Self> {
-        Ok(Self {
-            bert: Bert::load(folder, device, precision.dtype())?,
-            pooling: folder.pooling,
-            device: device.clone(),
-            precision,
-        })
-    }
-
-    fn embed(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>, ComputeError> {
-        self.check_vocabulary(&texts)?;
-        let mut vectors = vec![Vec::new(); texts.len()];
-        let batches = batch::by_length(texts, self.bert.positions());
-        for batches in batches.chunks(QUEUED) {
-            let embedded = self.embed_batches(batches);
-            let embedded = embedded.map_err(|error| explained(error, &self.device))?;
-            let positions = batches.iter().flat_map(Batch::positions);
-            for (position, vector) in positions.zip(embedded) {
-                vectors[position] = vector;
-            }
-        }
-        vectors
-            .iter_mut()
-            .try_for_each(|vector| self.finish(vector))?;
-        Ok(vectors)
-    }
-
-    /// Vectors of batches, one after the other and each in its order. A card is given all to do before any result is
-    /// waited for, so that it need not wait for us between two of them.
-    fn embed_batches(&self, batches: &[Batch]) -> candle_core::Result<Vec<Vec<f32>>> {
-        let inputs: Vec<Input> = batches
-            .iter()
-            .map(|batch| self.input(batch))
-            .collect::<candle_core::Result<_>>()?;
-        let vectors: Vec<Tensor> = inputs
-            .iter()
-            .map(|input| self.forward(input))
-            .collect::<candle_core::Result<_>>()?;
-        let mut read = Vec::new();
-        for vectors in &vectors {
-            read.extend(vectors.to_vec2::<f32>()?);
-        }
-        Ok(read)
-    }
-
-    fn input(&self, batch: &Batch) -> candle_core::Result<Input> {
-        let (device, dtype) = (&self.device, self.precision.dtype());
-        let (texts, places) = batch.shape();
-        let ids = batch.padded_ids(self.bert.padding_id());
-        Ok(Input {
-            ids: Tensor::from_vec(ids, (texts, places), device)?,
-            marks: marks(&batch.padding(), places, dtype, device)?,
-            shares: pooling::shares(batch.lengths(), places, device)?,
-        })
-    }
-
-    /// (texts, hidden), of any length.
-    fn forward(&self, input: &Input) -> candle_core::Result<Tensor> {
-        let states = self.bert.forward(&input.ids, &input.marks)?; // (texts, tokens, hidden)
-        self.pooling.forward(&states, &input.shares)
-    }
-
-    /// Makes a vector's length one. One that went beyond what can be computed in is not given out.
-    fn finish(&self, vector: &mut [f32]) -> Result<(), ComputeError> {
-        if !vector.iter().all(|value| value.is_finite()) {
-            let problem = "a vector is no finite numbers: this model cannot be computed in";
-            return Err(format!("{problem} {:?}", self.precision).into());
-        }
-        pooling::normalise(vector);
-        Ok(())
-    }
-
-    /// Cards read whatever lies where a row would be.
-    fn check_vocabulary(&self, texts: &[Vec<u32>]) -> Result<(), ComputeError> {
-        let vocabulary = self.bert.vocabulary();
-        let mut tokens = texts.iter().flatten();
-        match tokens.find(|token| **token as usize >= vocabulary) {
-            Some(token) => Err(format!("token {token} is not one of the {vocabulary}").into()),
-            None => Ok(()),
+            Self::Candle(bert) => bert.dimension(),
         }
     }
 }

@@ -465,7 +465,7 @@ fn memory_is_that_of_the_weights_and_of_kept_buffers() {
     let marks = (3 * 2 * 8 + 8) * (HIDDEN + 8) + 3 * HIDDEN * 8 + 2 * HIDDEN * 8 + 3 * 8 * HIDDEN;
     let biases = 3 * HIDDEN + HIDDEN + 2 * HIDDEN + HIDDEN;
     let expected = weights + (marks - biases) * size_of::<f32>();
-    assert_eq!(folder.candle().bert.memory_bytes(), expected);
+    assert_eq!(folder.candle().memory_bytes(), expected);
 
     let embedder = folder.load().unwrap();
     let loaded = embedder.memory_bytes();
