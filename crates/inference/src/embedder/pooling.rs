@@ -27,8 +27,13 @@ impl Pooling {
                 .for_each(|(sum, value)| *sum += value);
         }
         let share = 1.0 / tokens.max(1) as f32;
-        vector.iter_mut().for_each(|value| *value *= share);
-        normalise(&mut vector);
+        let length = vector
+            .iter()
+            .map(|sum| (sum * share) * (sum * share))
+            .sum::<f32>()
+            .sqrt();
+        let scale = share / length.max(1e-12);
+        vector.iter_mut().for_each(|value| *value *= scale);
         vector
     }
 
