@@ -29,6 +29,7 @@ mod soft;
 mod stream;
 mod synthetic;
 mod template;
+mod tensor_blocks;
 mod text_model;
 mod threads;
 mod tokenizer;
@@ -57,7 +58,7 @@ pub use device::{
     built_devices, select_device,
 };
 pub use device_rows::{DeviceRows, MOST_GREATEST};
-pub use embedder::{BertEmbedder, EmbedderOptions, Precision};
+pub use embedder::{BertEmbedder, CardPrecision, EmbedderOptions, Precision};
 pub use engine::{EngineMetrics, EngineOptions, Outcome, RequestFigures, StepFigures};
 pub use error::{Error, Result, with_causes};
 pub use gguf::GgufKind;

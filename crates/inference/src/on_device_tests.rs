@@ -14,11 +14,14 @@ use crate::decoder::{Compute, Decoder};
 use crate::engine::{BLOCK_TOKENS, LanguageModel, Part, TokenCache};
 use crate::model_file::ModelFile;
 use crate::test_device;
+use crate::test_models;
 use crate::tiny::TinyModel;
+use crate::vision::load_candle_tower;
 use crate::{
-    BareTextModel, BertEmbedder, Embedder, EmbedderOptions, EncoderShape, GenerateRequest,
-    GgufTextModel, Message, Precision, Role, SelectedDevice, StreamItem, TextModel,
-    TextModelOptions, TextShape, VisionCheckpoint, VisionShape, WeightType, load_tower,
+    BareTextModel, BertEmbedder, CardPrecision, Embedder, EmbedderOptions, EncoderShape,
+    GenerateRequest, GgufTextModel, Message, Precision, Role, SelectedDevice, StreamItem,
+    TOWER_PRECISION, TextModel, TextModelOptions, TextShape, VisionCheckpoint, VisionShape,
+    WeightType, load_tower,
 };
 
 /// Sums in another order.
@@ -219,23 +222,91 @@ fn encoders_agree_with_the_processor() {
     let texts: Vec<Vec<u32>> = [3, 50, 200, 17]
         .map(|length| (5..5 + length).collect())
         .to_vec();
-    let embed = |device| {
-        let options = EmbedderOptions {
-            device,
-            precision: Precision::F32,
-            ..EmbedderOptions::default()
-        };
-        let model = BertEmbedder::load("made up", folder.path(), "", &options).unwrap();
-        assert_eq!(model.info().dimension, 128);
-        model.embed_tokens(texts.clone()).unwrap()
+    let options = EmbedderOptions {
+        precision: Precision::F32,
+        ..EmbedderOptions::default()
     };
-    let found = embed(test_device::device()).concat();
-    assert_close(
-        &found,
-        &embed(SelectedDevice::default()).concat(),
-        F32,
-        "vectors",
-    );
+    let exact = BertEmbedder::load("made up", folder.path(), "", &options).unwrap();
+    let expected = exact.embed_tokens(texts.clone()).unwrap();
+    for (precision, share, cosine) in card_precisions() {
+        let model = through_candle(folder.path(), precision);
+        assert_eq!(model.info().dimension, 128);
+        let found = model.embed_tokens(texts.clone()).unwrap();
+        assert_vectors(&found, &expected, (share, cosine), precision);
+        let ours = model.memory_bytes();
+        let halved = if precision == CardPrecision::F32 {
+            1
+        } else {
+            2
+        };
+        let in_f32 = through_candle(folder.path(), CardPrecision::F32).memory_bytes();
+        assert_eq!(ours * halved, in_f32, "{precision:?}");
+    }
+}
+
+/// With trained weights, whose states are larger than made-up ones.
+#[test]
+fn the_default_embedder_agrees_with_the_processor() {
+    let Some(folder) = test_models::find(test_models::EMBEDDER) else {
+        return;
+    };
+    let options = EmbedderOptions {
+        precision: Precision::F32,
+        ..EmbedderOptions::default()
+    };
+    let exact = BertEmbedder::load("MiniLM", &folder, "", &options).unwrap();
+    let long = "The lease ends on 31 March unless either side renews it in writing. ".repeat(12);
+    let texts = [
+        "",
+        "cat",
+        "Who signed the contract of 1997?",
+        "!!! 42 %%% \u{1F600}",
+        long.as_str(),
+    ];
+    let expected = exact.embed(&texts).unwrap();
+    for (precision, share, cosine) in card_precisions() {
+        let found = through_candle(&folder, precision).embed(&texts).unwrap();
+        assert_vectors(&found, &expected, (share, cosine), precision);
+    }
+}
+
+/// What encoders are computed in, with the shares and cosines that are asked for. The processor has no product in
+/// bfloat16.
+fn card_precisions() -> Vec<(CardPrecision, f32, f32)> {
+    let mut all = vec![
+        (CardPrecision::F32, F32, 0.999_999),
+        (CardPrecision::F16, F16, 0.9999),
+    ];
+    if !on_processor() {
+        all.push((CardPrecision::Bf16, BF16, 0.999));
+    }
+    all
+}
+
+fn through_candle(folder: &std::path::Path, precision: CardPrecision) -> BertEmbedder {
+    BertEmbedder::load_through_candle("candle", folder, &test_device::device(), precision).unwrap()
+}
+
+#[track_caller]
+fn assert_vectors(
+    found: &[Vec<f32>],
+    expected: &[Vec<f32>],
+    (share, cosine): (f32, f32),
+    precision: CardPrecision,
+) {
+    let what = format!("{precision:?}");
+    assert_close(&found.concat(), &expected.concat(), share, &what);
+    for (found, expected) in found.iter().zip(expected) {
+        assert_cosine(found, expected, cosine, &what);
+    }
+}
+
+#[track_caller]
+fn assert_cosine(found: &[f32], expected: &[f32], least: f32, what: &str) {
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let lengths = (product(found, found) * product(expected, expected)).sqrt();
+    let cosine = product(found, expected) / lengths;
+    assert!(cosine >= least, "{what}: a cosine of {cosine}, not {least}");
 }
 
 #[test]
@@ -253,13 +324,47 @@ fn vision_halves_agree_with_the_processor() {
     };
     shape.write(folder.path()).unwrap();
     let checkpoint = VisionCheckpoint::open(folder.path()).unwrap();
-    let see = |device: &SelectedDevice| {
-        let tower = load_tower(&checkpoint, device, None, Precision::F32).unwrap();
-        let frame: Vec<f32> = (0..tower.config().frame_values())
-            .map(|at| (at * 37 % 255) as f32 / 127.5 - 1.0)
-            .collect();
-        tower.encode(&frame).unwrap()
-    };
-    let expected = see(&SelectedDevice::default());
-    assert_close(&see(&test_device::device()), &expected, F32, "tokens");
+    let exact = load_tower(
+        &checkpoint,
+        &SelectedDevice::default(),
+        None,
+        Precision::F32,
+    );
+    let exact = exact.unwrap();
+    let frame: Vec<f32> = (0..exact.config().frame_values())
+        .map(|at| (at * 37 % 255) as f32 / 127.5 - 1.0)
+        .collect();
+    let expected = exact.encode(&frame).unwrap();
+    for (precision, share, cosine) in card_precisions() {
+        let tower = load_candle_tower(&checkpoint, &test_device::device(), precision).unwrap();
+        let found = tower.encode(&frame).unwrap();
+        let what = format!("{precision:?}");
+        assert_close(&found, &expected, share, &what);
+        let tokens = found.chunks(shape.text_width);
+        for (found, expected) in tokens.zip(expected.chunks(shape.text_width)) {
+            assert_cosine(found, expected, cosine, &what);
+        }
+        // More frames than go together, among them this one.
+        let other: Vec<f32> = frame.iter().rev().copied().collect();
+        let mut frames = vec![other.as_slice(); tower.frames_at_once() + 2];
+        frames[1] = &frame;
+        frames[tower.frames_at_once() + 1] = &frame;
+        let many = tower.encode_frames(&frames).unwrap();
+        let many: Vec<&[f32]> = many.chunks(found.len()).collect();
+        assert_eq!(many.len(), frames.len());
+        for at in [1, frames.len() - 1] {
+            assert_close(many[at], &found, share, &what);
+        }
+        let others = exact.encode(&other).unwrap();
+        for at in [0, 2, frames.len() - 2] {
+            assert_close(many[at], &others, share, &what);
+        }
+    }
+}
+
+#[test]
+fn cards_compute_in_16_bits_unless_they_are_told_otherwise() {
+    assert_eq!(Precision::default().on_a_card(), CardPrecision::F16);
+    assert_eq!(TOWER_PRECISION.on_a_card(), CardPrecision::Bf16);
+    assert_eq!(Precision::F32.on_a_card(), CardPrecision::F32);
 }

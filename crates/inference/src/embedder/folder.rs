@@ -141,7 +141,7 @@ impl BertConfig {
         }
     }
 
-    fn longest_text(&self) -> usize {
+    pub(super) fn longest_text(&self) -> usize {
         self.max_position_embeddings
             .saturating_sub(self.first_position())
     }

@@ -1,13 +1,13 @@
 //! Texts to vectors with a sentence-transformers model of the BERT family.
 //!
 //! The vectors are those of sentence-transformers: its folder layout is read, its limits, pooling
-//! and norm are kept. On the processor our own kernels compute them; on graphics cards Candle does,
-//! in batches of texts of similar length, so that a short text never pays for a long neighbour.
+//! and norm are kept. On the processor our own kernels compute them; on graphics cards Candle does, in 16 bits unless
+//! f32 is asked for, and in batches of texts of similar length, so that a short text never pays for a long neighbour.
 
 mod batch;
 mod bert;
+mod candle_bert;
 mod folder;
-mod gelu;
 mod kernel_bert;
 mod options;
 mod pooling;
@@ -15,20 +15,16 @@ mod weights;
 
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use tokenizers::{Encoding, Tokenizer};
 
-use crate::device::explained;
+use crate::device::SelectedDevice;
 use crate::error::compute_failed;
 use crate::{Embedder, EmbedderInfo, Error, Result, TokenizedText, threads};
 
-use batch::Batch;
-use bert::Bert;
+use candle_bert::CandleBert;
 use folder::ModelFolder;
 use kernel_bert::KernelBert;
-pub use options::{EmbedderOptions, Precision};
-use pooling::Pooling;
+pub use options::{CardPrecision, EmbedderOptions, Precision};
 
 /// An encoder of the BERT family.
 #[derive(Debug)]
@@ -46,14 +42,6 @@ enum Backend {
     Kernels(KernelBert),
     /// Candle, on graphics cards; the reference in the tests.
     Candle(CandleBert),
-}
-
-/// The encoder over Candle.
-#[derive(Debug)]
-struct CandleBert {
-    bert: Bert,
-    pooling: Pooling,
-    device: Device,
 }
 
 impl BertEmbedder {
@@ -76,14 +64,38 @@ impl BertEmbedder {
     ) -> Result<Self> {
         threads::check(options.threads)?;
         let folder = ModelFolder::open(folder)?;
-        let tokenizer = load_tokenizer(name, &folder)?;
-        let backend = Backend::load(name, &folder, options)?;
+        let backend = || Backend::load(name, &folder, options);
+        Self::with(name, &folder, sha256, &options.device, backend)
+    }
+
+    /// The same through Candle, on any device.
+    #[cfg(test)]
+    pub(crate) fn load_through_candle(
+        name: &str,
+        folder: &Path,
+        device: &SelectedDevice,
+        precision: CardPrecision,
+    ) -> Result<Self> {
+        let folder = ModelFolder::open(folder)?;
+        let backend = || CandleBert::load(&folder, device.device(), precision);
+        Self::with(name, &folder, "", device, || backend().map(Backend::Candle))
+    }
+
+    fn with(
+        name: &str,
+        folder: &ModelFolder,
+        sha256: &str,
+        device: &SelectedDevice,
+        backend: impl FnOnce() -> Result<Backend>,
+    ) -> Result<Self> {
+        let tokenizer = load_tokenizer(name, folder)?;
+        let backend = backend()?;
         let info = EmbedderInfo {
             model: name.to_owned(),
             dimension: backend.dimension(),
             max_tokens: folder.max_tokens,
             sha256: sha256.to_owned(),
-            device: options.device.name().to_owned(),
+            device: device.name().to_owned(),
         };
         tracing::info!(model = name, device = info.device, "embedder loaded");
         Ok(Self {
@@ -104,10 +116,7 @@ impl BertEmbedder {
     pub fn embed_tokens(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
         let embedded = match &self.backend {
             Backend::Kernels(bert) => bert.embed(&texts),
-            Backend::Candle(bert) => {
-                let embedded = bert.embed(texts);
-                embedded.map_err(|error| explained(error, &bert.device))
-            }
+            Backend::Candle(bert) => bert.embed(texts),
         };
         embedded.map_err(|source| compute_failed(&self.info.model, source))
     }
@@ -191,7 +200,7 @@ impl Embedder for BertEmbedder {
     fn memory_bytes(&self) -> usize {
         match &self.backend {
             Backend::Kernels(bert) => bert.memory_bytes(),
-            Backend::Candle(bert) => bert.bert.memory_bytes(),
+            Backend::Candle(bert) => bert.memory_bytes(),
         }
     }
 }
@@ -204,58 +213,15 @@ impl Backend {
             return KernelBert::load(folder, team, options.precision).map(Self::Kernels);
         }
         options.device.check_room(name, folder.weight_bytes()?)?;
-        CandleBert::load(folder, device).map(Self::Candle)
+        let precision = options.precision.on_a_card();
+        CandleBert::load(folder, device, precision).map(Self::Candle)
     }
 
     fn dimension(&self) -> usize {
         match self {
             Self::Kernels(bert) => bert.dimension(),
-            Self::Candle(bert) => bert.bert.dimension(),
+            Self::Candle(bert) => bert.dimension(),
         }
-    }
-}
-
-impl CandleBert {
-    fn load(folder: &ModelFolder, device: &Device) -> Result<Self> {
-        Ok(Self {
-            bert: Bert::load(folder, device)?,
-            pooling: folder.pooling,
-            device: device.clone(),
-        })
-    }
-
-    fn embed(&self, texts: Vec<Vec<u32>>) -> candle_core::Result<Vec<Vec<f32>>> {
-        let mut vectors = vec![Vec::new(); texts.len()];
-        let on_processor = self.device.is_cpu();
-        let batches = match on_processor {
-            true => batch::by_length(texts, rayon::current_num_threads()),
-            false => batch::for_card(texts),
-        };
-        let embed = |batch: &Batch| self.embed_batch(batch);
-        let embedded: candle_core::Result<Vec<_>> = match on_processor {
-            true => batches.par_iter().map(embed).collect(),
-            false => batches.iter().map(embed).collect(),
-        };
-        let embedded = embedded?;
-        for (batch, embedded) in batches.iter().zip(embedded) {
-            for (position, vector) in batch.positions().zip(embedded) {
-                vectors[position] = vector;
-            }
-        }
-        Ok(vectors)
-    }
-
-    /// Vectors of a batch, in its order.
-    fn embed_batch(&self, batch: &Batch) -> candle_core::Result<Vec<Vec<f32>>> {
-        let padding = batch.padding();
-        let ids = Tensor::from_vec(
-            batch.padded_ids(self.bert.padding_id()),
-            batch.shape(),
-            &self.device,
-        )?;
-        let states = self.bert.forward(&ids, padding.as_deref())?; // (texts, tokens, hidden)
-        let vectors = self.pooling.forward(&states, batch.lengths())?; // (texts, hidden)
-        pooling::normalise(&vectors)?.to_vec2()
     }
 }
 

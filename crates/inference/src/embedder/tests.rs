@@ -109,7 +109,7 @@ impl Folder {
     /// The same model through Candle, in f32.
     fn candle(&self) -> CandleBert {
         let folder = ModelFolder::open(self.folder.path()).unwrap();
-        CandleBert::load(&folder, &Device::Cpu).unwrap()
+        CandleBert::load(&folder, &Device::Cpu, CardPrecision::F32).unwrap()
     }
 }
 
@@ -215,6 +215,37 @@ fn the_kernels_agree_with_candle() {
             }
         }
     }
+}
+
+#[test]
+fn vectors_beyond_what_is_computed_in_are_errors_and_not_given_out() {
+    let mut folder = Folder::new();
+    // Each fits f16, and some of their sums do not.
+    for name in ["word_embeddings", "position_embeddings"] {
+        let name = format!("embeddings.{name}.weight");
+        let large = (&folder.tensors[&name] * 60_000.0).unwrap();
+        folder.tensors.insert(name, large);
+    }
+    folder.save_tensors();
+    let embed = |precision| {
+        let folder = ModelFolder::open(folder.folder.path()).unwrap();
+        let bert = CandleBert::load(&folder, &Device::Cpu, precision).unwrap();
+        bert.embed(vec![vec![2, 4, 3]])
+    };
+    let error = embed(CardPrecision::F16).unwrap_err().to_string();
+    assert!(error.contains("F16"), "{error}");
+    assert!(embed(CardPrecision::F32).is_ok());
+}
+
+#[test]
+fn candle_refuses_tokens_that_are_out_of_range_and_bears_empty_texts() {
+    let bert = Folder::new().candle();
+    for tokens in [vec![WORDS as u32], vec![2; POSITIONS + 1]] {
+        assert!(bert.embed(vec![vec![2, 3], tokens]).is_err());
+    }
+    let vectors = bert.embed(vec![vec![], vec![2, 4, 3]]).unwrap();
+    assert_eq!(vectors[0], [0.0; HIDDEN]);
+    assert_close(&vectors[1], &bert.embed(vec![vec![2, 4, 3]]).unwrap()[0]);
 }
 
 #[test]
@@ -428,9 +459,13 @@ fn a_tokenizer_with_more_words_than_the_model_is_an_error() {
 fn memory_is_that_of_the_weights_and_of_kept_buffers() {
     let folder = Folder::new();
     let values: usize = folder.tensors.values().map(Tensor::elem_count).sum();
-    // The two rows of token types are added to the positions, and then not kept.
     let weights = (values - 2 * HIDDEN) * size_of::<f32>();
-    assert_eq!(folder.candle().bert.memory_bytes(), weights);
+    // The two rows of token types are added to the positions and then not kept; of the layer, each of the two heads has
+    // eight more rows for each of its three maps, and all maps have eight more columns.
+    let marks = (3 * 2 * 8 + 8) * (HIDDEN + 8) + 3 * HIDDEN * 8 + 2 * HIDDEN * 8 + 3 * 8 * HIDDEN;
+    let biases = 3 * HIDDEN + HIDDEN + 2 * HIDDEN + HIDDEN;
+    let expected = weights + (marks - biases) * size_of::<f32>();
+    assert_eq!(folder.candle().memory_bytes(), expected);
 
     let embedder = folder.load().unwrap();
     let loaded = embedder.memory_bytes();

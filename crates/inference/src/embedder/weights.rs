@@ -7,6 +7,7 @@ use candle_core::safetensors::BufferedSafetensors;
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
 use super::folder::ModelFolder;
+use crate::tensor_blocks::WeightSource;
 use crate::{Error, Result};
 
 /// A file, whose tensors are copied out one at a time.
@@ -15,14 +16,13 @@ pub(super) struct Weights {
     file: BufferedSafetensors,
     /// Names in the file, by those without the prefix that some files put before every name.
     names: HashMap<String, String>,
-    device: Device,
 }
 
 const PREFIXES: [&str; 3] = ["bert.", "roberta.", "0.auto_model."];
 
 impl Weights {
     /// Reads `model.safetensors`.
-    pub(super) fn read(folder: &ModelFolder, device: &Device) -> Result<Self> {
+    pub(super) fn read(folder: &ModelFolder) -> Result<Self> {
         let path = folder.file("model.safetensors");
         let bytes = folder.read("model.safetensors")?;
         let file = BufferedSafetensors::new(bytes).map_err(|error| Error::BadModel {
@@ -37,12 +37,11 @@ impl Weights {
             path,
             names: names.collect(),
             file,
-            device: device.clone(),
         })
     }
 
     /// A tensor as f32, checked to have this shape and to be finite.
-    pub(super) fn take(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
+    fn take(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
         let Some(full_name) = self.names.get(name) else {
             return Err(self.bad(name, "it is missing".to_owned()));
         };
@@ -56,18 +55,18 @@ impl Weights {
         if !is_finite(&tensor) {
             return Err(self.bad(name, "it has values that are not finite numbers".to_owned()));
         }
-        tensor.to_device(&self.device).map_err(failed)
+        Ok(tensor)
     }
+}
 
-    /// The values of a tensor, row after row, checked as in [`take`](Self::take).
-    pub(super) fn values(&self, name: &str, dims: &[usize]) -> Result<Vec<f32>> {
+impl WeightSource for Weights {
+    fn values(&self, name: &str, dims: &[usize]) -> Result<Vec<f32>> {
         let values = self.take(name, dims)?.flatten_all();
         let values = values.and_then(|values| values.to_vec1());
         values.map_err(|error| self.bad(name, error.to_string()))
     }
 
-    /// An error about a tensor.
-    pub(super) fn bad(&self, name: &str, problem: String) -> Error {
+    fn bad(&self, name: &str, problem: String) -> Error {
         Error::BadTensor {
             path: self.path.clone(),
             tensor: name.to_owned(),

@@ -1,85 +1,95 @@
 //! The vision half over Candle's operators, on any device that Candle has.
 
-use candle_core::{D, Device, Tensor};
-use candle_nn::ops::{layer_norm, softmax_last_dim};
+use candle_core::{DType, Device, Tensor};
 
 use super::checkpoint::names::{CONNECTOR, LAST_NORM, PATCH, POSITIONS, of_block};
 use super::{VisionCheckpoint, VisionConfig, VisionTower, check_frame, frame};
-use crate::Result;
 use crate::device::explained;
+use crate::embedder::CardPrecision;
 use crate::error::ComputeError;
+use crate::tensor_blocks::{
+    Activation, Attention, FeedForward, LayerNorm, Loader, Marked, WeightSource, bytes, marks,
+};
+use crate::{Error, Result};
 
-/// The vision half as tensors of f32.
+/// Frames that go through the tower together: those of a picture cut in four by four, and no more memory than a
+/// batch of texts takes.
+const FRAMES: usize = 16;
+
+/// The vision half as tensors.
 #[derive(Debug)]
 pub(super) struct CandleTower {
     config: VisionConfig,
     device: Device,
-    patch: Linear,
-    /// (patches, hidden)
+    precision: CardPrecision,
+    /// (patch's values, hidden), a transposed view.
+    patch: Tensor,
+    /// (patches, hidden), with the bias of the map of patches.
     positions: Tensor,
     blocks: Vec<Block>,
-    last_norm: Norm,
+    last_norm: LayerNorm,
     /// (scale * scale * hidden, text width), a transposed view.
     connector: Tensor,
 }
 
 #[derive(Debug)]
 struct Block {
-    norm1: Norm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    out: Linear,
-    norm2: Norm,
-    up: Linear,
-    down: Linear,
-}
-
-#[derive(Debug)]
-struct Linear {
-    /// (inputs, outputs), a transposed view.
-    matrix: Tensor,
-    bias: Tensor,
-}
-
-#[derive(Debug)]
-struct Norm {
-    scale: Tensor,
-    shift: Tensor,
-    epsilon: f32,
-}
-
-/// Reads tensors onto a device.
-struct Loader<'a> {
-    checkpoint: &'a VisionCheckpoint,
-    device: &'a Device,
+    norm1: LayerNorm,
+    attention: Attention,
+    norm2: LayerNorm,
+    feed_forward: FeedForward,
 }
 
 impl CandleTower {
-    pub(super) fn load(checkpoint: &VisionCheckpoint, device: &Device) -> Result<Self> {
-        let loader = Loader { checkpoint, device };
+    pub(super) fn load(
+        checkpoint: &VisionCheckpoint,
+        device: &Device,
+        precision: CardPrecision,
+    ) -> Result<Self> {
+        let dtype = precision.dtype();
+        let loader = Loader {
+            source: checkpoint,
+            device,
+            dtype,
+        };
         let config = checkpoint.config().clone();
-        let blocks = (0..config.blocks).map(|block| loader.block(block));
+        let blocks = (0..config.blocks).map(|block| Block::load(&config, &loader, block));
         Ok(Self {
-            patch: loader.patch()?,
-            positions: loader.tensor(POSITIONS, &[config.patches(), config.hidden])?,
+            patch: load_patch(&config, &loader)?,
+            positions: load_positions(&config, &loader)?,
             blocks: blocks.collect::<Result<_>>()?,
-            last_norm: loader.norm(LAST_NORM)?,
-            connector: loader.matrix(CONNECTOR, config.shuffled(), config.text_width)?,
+            last_norm: loader.norm(LAST_NORM, config.hidden, config.epsilon)?,
+            connector: turned(
+                &loader,
+                CONNECTOR,
+                loader.tensor(CONNECTOR, &[config.text_width, config.shuffled()])?,
+            )?,
             device: device.clone(),
+            precision,
             config,
         })
     }
 
-    /// (3, size, size) -> (patches, hidden), after the last norm.
-    fn see(&self, frame: &[f32]) -> candle_core::Result<Tensor> {
-        let mut patches = Vec::new();
-        frame::patches(&self.config, frame, &mut patches);
-        let shape = (self.config.patches(), self.config.patch_values());
-        let patches = Tensor::from_vec(patches, shape, &self.device)?;
-        let mut states = (self.patch.forward(&patches)? + &self.positions)?;
+    /// Frames of (3, size, size) -> (frames, patches, hidden), after the last norm.
+    fn see(&self, frames: &[&[f32]]) -> candle_core::Result<Tensor> {
+        let config = &self.config;
+        let (mut values, mut patches) = (Vec::new(), Vec::new());
+        for frame in frames {
+            frame::patches(config, frame, &mut patches);
+            values.extend_from_slice(&patches);
+        }
+        let (patches, hidden) = self.positions.dims2()?;
+        let shape = (frames.len() * patches, config.patch_values());
+        let values = Tensor::from_vec(values, shape, &self.device)?;
+        let values = values.to_dtype(self.precision.dtype())?;
+        let embedded = values.matmul(&self.patch)?;
+        let embedded = embedded.reshape((frames.len(), patches, hidden))?;
+        let mut states = embedded.broadcast_add(&self.positions)?;
+        let no_padding = vec![0..0; frames.len()];
+        let marks = marks(&no_padding, patches, self.precision.dtype(), &self.device)?;
+        let marked = Marked::new(&marks, hidden)?;
         for block in &self.blocks {
-            states = block.forward(&states, self.config.heads)?;
+            states = block.forward(&states, &marked)?;
         }
         self.last_norm.forward(&states)
     }
@@ -87,22 +97,41 @@ impl CandleTower {
     /// States of patches as tokens of the text model.
     fn connect(&self, states: &Tensor) -> candle_core::Result<Tensor> {
         let (scale, hidden) = (self.config.scale_factor, self.config.hidden);
-        let side = self.config.side() / scale;
-        let squares = states.reshape((side, scale, side, scale * hidden))?;
+        let (frames, side) = (states.dim(0)?, self.config.side() / scale);
+        // A row of squares begins where the last one of a frame ends, and so do frames.
+        let squares = states.reshape((frames * side, scale, side, scale * hidden))?;
         let squares = squares.transpose(1, 2)?.contiguous()?;
-        let joined = squares.reshape((self.config.tokens(), self.config.shuffled()))?;
+        let joined = squares.reshape((frames * self.config.tokens(), self.config.shuffled()))?;
         joined.matmul(&self.connector)
     }
 
-    /// The values of what `compute` makes of a frame.
+    /// The values of what `compute` makes of the states of frames. Some that went beyond what can be computed in are
+    /// not given out.
     fn values(
         &self,
-        frame: &[f32],
-        compute: impl FnOnce() -> candle_core::Result<Tensor>,
+        frames: &[&[f32]],
+        compute: impl Fn(Tensor) -> candle_core::Result<Tensor>,
     ) -> Result<Vec<f32>, ComputeError> {
-        check_frame(&self.config, frame)?;
-        let values = compute().and_then(|computed| computed.flatten_all()?.to_vec1());
-        values.map_err(|error| explained(error, &self.device))
+        frames
+            .iter()
+            .try_for_each(|frame| check_frame(&self.config, frame))?;
+        let mut all = Vec::new();
+        for frames in frames.chunks(FRAMES) {
+            let values = self.see(frames).and_then(&compute).and_then(|computed| {
+                computed
+                    .flatten_all()?
+                    .to_dtype(DType::F32)?
+                    .to_vec1::<f32>()
+            });
+            all.extend(values.map_err(|error| explained(error, &self.device))?);
+        }
+        match all.iter().all(|value| value.is_finite()) {
+            true => Ok(all),
+            false => {
+                let problem = "a frame became no finite numbers: this tower cannot be computed in";
+                Err(format!("{problem} {:?}", self.precision).into())
+            }
+        }
     }
 }
 
@@ -112,117 +141,97 @@ impl VisionTower for CandleTower {
     }
 
     fn encode(&self, frame: &[f32]) -> Result<Vec<f32>, ComputeError> {
-        self.values(frame, || self.connect(&self.see(frame)?))
+        self.encode_frames(&[frame])
+    }
+
+    fn encode_frames(&self, frames: &[&[f32]]) -> Result<Vec<f32>, ComputeError> {
+        self.values(frames, |states| self.connect(&states))
+    }
+
+    fn frames_at_once(&self) -> usize {
+        FRAMES
     }
 
     fn states(&self, frame: &[f32]) -> Result<Vec<f32>, ComputeError> {
-        self.values(frame, || self.see(frame))
+        self.values(&[frame], Ok)
     }
 
     fn memory_bytes(&self) -> usize {
-        let config = &self.config;
-        let hidden = config.hidden;
-        let block =
-            4 * hidden * (hidden + 1) + 2 * hidden * config.inner + config.inner + 5 * hidden;
-        let ends = hidden * (config.patch_values() + 1 + config.patches() + 2);
-        let values = config.blocks * block + ends + config.shuffled() * config.text_width;
-        values * size_of::<f32>()
+        let tables = [&self.patch, &self.positions, &self.connector];
+        let tables: usize = tables.into_iter().map(bytes).sum();
+        let blocks: usize = self.blocks.iter().map(Block::bytes).sum();
+        tables + blocks + self.last_norm.bytes()
     }
 }
 
 impl Block {
-    /// (patches, hidden) -> (patches, hidden)
-    fn forward(&self, states: &Tensor, heads: usize) -> candle_core::Result<Tensor> {
-        let attended = self.attend(&self.norm1.forward(states)?, heads)?;
-        let states = (states + attended)?;
-        let inner = self.up.forward(&self.norm2.forward(&states)?)?.gelu()?;
-        states + self.down.forward(&inner)?
+    fn load(config: &VisionConfig, loader: &Loader<'_>, block: usize) -> Result<Self> {
+        let (hidden, inner) = (config.hidden, config.inner);
+        let name = |part: &str| of_block(block, part);
+        let maps = ["q_proj", "k_proj", "v_proj", "out_proj"];
+        let maps = maps.map(|map| name(&format!("self_attn.{map}")));
+        Ok(Self {
+            norm1: loader.norm(&name("layer_norm1"), hidden, config.epsilon)?,
+            attention: Attention::load(loader, maps, hidden, config.heads)?,
+            norm2: loader.norm(&name("layer_norm2"), hidden, config.epsilon)?,
+            feed_forward: FeedForward::load(
+                loader,
+                ["mlp.fc1", "mlp.fc2"].map(name),
+                (hidden, inner),
+                Activation::GeluTanh,
+            )?,
+        })
     }
 
-    fn attend(&self, states: &Tensor, heads: usize) -> candle_core::Result<Tensor> {
-        let (patches, hidden) = states.dims2()?;
-        let dim = hidden / heads;
-        // (patches, hidden) -> (heads, patches, dim)
-        let split = |map: &Linear| -> candle_core::Result<Tensor> {
-            let rows = map.forward(states)?.reshape((patches, heads, dim))?;
-            rows.transpose(0, 1)?.contiguous()
-        };
-        let (query, key, value) = (split(&self.query)?, split(&self.key)?, split(&self.value)?);
-        let scale = 1.0 / (dim as f64).sqrt();
-        let scores = (query.matmul(&key.t()?)? * scale)?; // (heads, patches, patches)
-        let mixed = softmax_last_dim(&scores)?.matmul(&value)?; // (heads, patches, dim)
-        let mixed = mixed.transpose(0, 1)?.contiguous()?;
-        self.out.forward(&mixed.reshape((patches, hidden))?)
+    fn bytes(&self) -> usize {
+        let norms = self.norm1.bytes() + self.norm2.bytes();
+        self.attention.bytes() + self.feed_forward.bytes() + norms
+    }
+
+    /// (frames, patches, hidden) -> the same
+    fn forward(&self, states: &Tensor, marked: &Marked) -> candle_core::Result<Tensor> {
+        let normed = self.norm1.forward(states)?;
+        let states = (states + self.attention.forward(marked.put(&normed)?)?)?;
+        let normed = self.norm2.forward(&states)?;
+        states + self.feed_forward.forward(marked.put(&normed)?)?
     }
 }
 
-impl Linear {
-    fn forward(&self, rows: &Tensor) -> candle_core::Result<Tensor> {
-        rows.matmul(&self.matrix)?.broadcast_add(&self.bias)
-    }
+/// The convolution of patches as a map: its windows do not overlap.
+fn load_patch(config: &VisionConfig, loader: &Loader<'_>) -> Result<Tensor> {
+    let name = format!("{PATCH}.weight");
+    let (hidden, patch) = (config.hidden, config.patch_size);
+    let values = loader.source.values(&name, &[hidden, 3, patch, patch])?;
+    let rows = loader.place(&name, values, &[hidden, config.patch_values()])?;
+    turned(loader, &name, rows)
 }
 
-impl Norm {
-    fn forward(&self, states: &Tensor) -> candle_core::Result<Tensor> {
-        layer_norm(states, &self.scale, &self.shift, self.epsilon)
+/// The table of positions, with what is added to every patch.
+fn load_positions(config: &VisionConfig, loader: &Loader<'_>) -> Result<Tensor> {
+    let dims = [config.patches(), config.hidden];
+    let mut positions = loader.source.values(POSITIONS, &dims)?;
+    let bias = format!("{PATCH}.bias");
+    let bias = loader.source.values(&bias, &[config.hidden])?;
+    for row in positions.chunks_exact_mut(config.hidden) {
+        row.iter_mut()
+            .zip(&bias)
+            .for_each(|(value, bias)| *value += bias);
     }
+    loader.place(POSITIONS, positions, &dims)
 }
 
-impl Loader<'_> {
-    fn tensor(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
-        let values = self.checkpoint.values(name, dims)?;
-        let tensor = Tensor::from_vec(values, dims, self.device);
-        tensor.map_err(|error| self.checkpoint.bad(name, error.to_string()))
+/// (outputs, inputs) as a view of (inputs, outputs).
+fn turned(loader: &Loader<'_>, name: &str, rows: Tensor) -> Result<Tensor> {
+    let turned = rows.t();
+    turned.map_err(|error| loader.source.bad(name, error.to_string()))
+}
+
+impl WeightSource for VisionCheckpoint {
+    fn values(&self, name: &str, dims: &[usize]) -> Result<Vec<f32>> {
+        Self::values(self, name, dims)
     }
 
-    /// (outputs, inputs) as a view of (inputs, outputs).
-    fn matrix(&self, name: &str, inputs: usize, outputs: usize) -> Result<Tensor> {
-        let matrix = self.tensor(name, &[outputs, inputs])?;
-        let turned = matrix.transpose(D::Minus2, D::Minus1);
-        turned.map_err(|error| self.checkpoint.bad(name, error.to_string()))
-    }
-
-    fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
-        Ok(Linear {
-            matrix: self.matrix(&format!("{name}.weight"), inputs, outputs)?,
-            bias: self.tensor(&format!("{name}.bias"), &[outputs])?,
-        })
-    }
-
-    /// The convolution of patches as a map: its windows do not overlap.
-    fn patch(&self) -> Result<Linear> {
-        let config = self.checkpoint.config();
-        let (hidden, patch) = (config.hidden, config.patch_size);
-        let name = format!("{PATCH}.weight");
-        let matrix = self.tensor(&name, &[hidden, 3, patch, patch])?;
-        let turned = matrix.flatten_from(1).and_then(|matrix| matrix.t());
-        Ok(Linear {
-            matrix: turned.map_err(|error| self.checkpoint.bad(&name, error.to_string()))?,
-            bias: self.tensor(&format!("{PATCH}.bias"), &[hidden])?,
-        })
-    }
-
-    fn norm(&self, name: &str) -> Result<Norm> {
-        let config = self.checkpoint.config();
-        Ok(Norm {
-            scale: self.tensor(&format!("{name}.weight"), &[config.hidden])?,
-            shift: self.tensor(&format!("{name}.bias"), &[config.hidden])?,
-            epsilon: config.epsilon,
-        })
-    }
-
-    fn block(&self, block: usize) -> Result<Block> {
-        let VisionConfig { hidden, inner, .. } = *self.checkpoint.config();
-        let name = |part| of_block(block, part);
-        Ok(Block {
-            norm1: self.norm(&name("layer_norm1"))?,
-            query: self.linear(&name("self_attn.q_proj"), hidden, hidden)?,
-            key: self.linear(&name("self_attn.k_proj"), hidden, hidden)?,
-            value: self.linear(&name("self_attn.v_proj"), hidden, hidden)?,
-            out: self.linear(&name("self_attn.out_proj"), hidden, hidden)?,
-            norm2: self.norm(&name("layer_norm2"))?,
-            up: self.linear(&name("mlp.fc1"), hidden, inner)?,
-            down: self.linear(&name("mlp.fc2"), inner, hidden)?,
-        })
+    fn bad(&self, name: &str, problem: String) -> Error {
+        Self::bad(self, name, problem)
     }
 }

@@ -19,7 +19,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::device::SelectedDevice;
-use crate::embedder::Precision;
+use crate::embedder::{CardPrecision, Precision};
 use crate::error::ComputeError;
 use crate::{Result, threads};
 
@@ -29,7 +29,7 @@ pub use config::VisionConfig;
 use candle_tower::CandleTower;
 use kernel_tower::KernelTower;
 
-/// What a vision half is best computed in on a processor. The least cosine of a token to the one in f32,
+/// What a vision half is best computed in, on a processor and on a card: the published ones are in bf16. The least cosine of a token to the one in f32,
 /// for random weights in SmolVLM-256M's shape, and where a few states are made many times as large as all
 /// others, as trained towers have them: 0.99998 and 0.9998 for this, 0.99993 and 0.9991 for
 /// [`Precision::Mixed`], 0.99988 and 0.9987 for [`Precision::Int8`], which is a sixth faster.
@@ -48,6 +48,25 @@ pub trait VisionTower: Send + Sync {
     /// If the frame has another number of values, or the kernels or the tensor library refuse.
     fn encode(&self, frame: &[f32]) -> Result<Vec<f32>, ComputeError>;
 
+    /// [`encode`](Self::encode) for several frames, whose tokens follow each other. On a card frames share the products:
+    /// one alone does not keep it busy.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    fn encode_frames(&self, frames: &[&[f32]]) -> Result<Vec<f32>, ComputeError> {
+        let mut tokens = Vec::new();
+        for frame in frames {
+            tokens.extend(self.encode(frame)?);
+        }
+        Ok(tokens)
+    }
+
+    /// How many frames [`encode_frames`](Self::encode_frames) is best given at once.
+    fn frames_at_once(&self) -> usize {
+        1
+    }
+
     /// The states of a frame's patches after the last norm, (patches, hidden), which
     /// [`encode`](Self::encode) joins and maps: for comparisons with other programs.
     ///
@@ -62,7 +81,7 @@ pub trait VisionTower: Send + Sync {
 
 /// Makes a vision half run on a device. On the processor it computes with this number of threads, `None`
 /// for all, in this precision ([`TOWER_PRECISION`] is a good one); the result does not depend on the
-/// threads. Graphics cards compute in f32.
+/// threads. What graphics cards compute in, [`Precision::on_a_card`] says.
 ///
 /// # Errors
 ///
@@ -75,13 +94,22 @@ pub fn load_tower(
     threads: Option<usize>,
     precision: Precision,
 ) -> Result<Arc<dyn VisionTower>> {
-    let device = device.device();
-    if !device.is_cpu() {
-        return Ok(Arc::new(CandleTower::load(checkpoint, device)?));
+    if !device.device().is_cpu() {
+        return load_candle_tower(checkpoint, device, precision.on_a_card());
     }
     threads::check(threads)?;
     let team = threads::team(&checkpoint.path().display().to_string(), threads)?;
     Ok(Arc::new(KernelTower::load(checkpoint, team, precision)?))
+}
+
+/// The same through Candle, on any device.
+pub(crate) fn load_candle_tower(
+    checkpoint: &VisionCheckpoint,
+    device: &SelectedDevice,
+    precision: CardPrecision,
+) -> Result<Arc<dyn VisionTower>> {
+    let tower = CandleTower::load(checkpoint, device.device(), precision)?;
+    Ok(Arc::new(tower))
 }
 
 /// The tensors of a vision half by their names in a folder of the hub, with their dimensions.

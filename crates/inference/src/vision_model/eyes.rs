@@ -115,7 +115,7 @@ impl Eyes {
         Ok(Some(all))
     }
 
-    /// A picture through the tower, frame by frame, as long as it is wanted.
+    /// A picture through the tower, some frames after others, as long as it is wanted.
     fn see(
         &self,
         picture: &Picture,
@@ -127,12 +127,14 @@ impl Eyes {
         let frames = frames.map_err(|error| self.failed(error.into()))?;
         drop(image);
         let mut rows = Vec::new();
-        for index in 0..frames.count() {
+        let all: Vec<&[f32]> = (0..frames.count())
+            .map(|index| frames.frame(index).unwrap_or_default())
+            .collect();
+        for frames in all.chunks(self.tower.frames_at_once()) {
             if !is_wanted() {
                 return Ok(None);
             }
-            let frame = frames.frame(index).unwrap_or_default();
-            let encoded = self.tower.encode(frame);
+            let encoded = self.tower.encode_frames(frames);
             rows.extend(encoded.map_err(|error| self.failed(error))?);
         }
         let tokens = self.tower.config().tokens();

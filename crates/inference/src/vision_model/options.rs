@@ -14,7 +14,7 @@ pub struct VisionModelOptions {
     /// Threads of the processor that the tower may use; `None` uses all. The answer does not depend on
     /// it.
     pub threads: Option<usize>,
-    /// In which numbers the tower computes on the processor.
+    /// In which numbers the tower computes.
     pub precision: Precision,
     /// How closely pictures are looked at where a request does not say; `None` is [`Detail::Low`] on a
     /// processor and [`Detail::High`] on a graphics card.

@@ -42,12 +42,7 @@ impl<'bench> EmbeddingBench<'bench> {
             bench,
             size: file_size(&folder.join("model.safetensors"))?,
             model: bench.bounded(|| load(bench, name, folder, precision))?,
-            arithmetic: match precision {
-                Precision::Int8 if bench.device() == "cpu" => Arithmetic::Int8,
-                Precision::Bf16 if bench.device() == "cpu" => Arithmetic::Bf16,
-                Precision::Mixed if bench.device() == "cpu" => Arithmetic::Mixed,
-                _ => Arithmetic::F32,
-            },
+            arithmetic: Arithmetic::of(precision, bench.device()),
         })
     }
 

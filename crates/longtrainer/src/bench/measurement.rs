@@ -1,5 +1,6 @@
 //! One test, measured.
 
+use longtrainer_inference::{CardPrecision, Precision};
 use serde::Serialize;
 
 use super::sample::Spread;
@@ -67,6 +68,8 @@ pub enum Arithmetic {
     Int8,
     /// bfloat16, whose peak is measured on cards alone: not every processor multiplies it.
     Bf16,
+    /// f16, which cards multiply at the rate of bfloat16: that one's peak is theirs.
+    F16,
     /// Bytes and bfloat16, each in some of the products.
     Mixed,
     /// f32.
@@ -74,11 +77,27 @@ pub enum Arithmetic {
 }
 
 impl Arithmetic {
-    /// `int8`, `bf16`, `bf16 and int8`, `f32`.
+    /// That of encoders and vision halves on a device.
+    pub(super) fn of(precision: Precision, device: &str) -> Self {
+        match (device, precision) {
+            ("cpu", Precision::Int8) => Self::Int8,
+            ("cpu", Precision::Bf16) => Self::Bf16,
+            ("cpu", Precision::Mixed) => Self::Mixed,
+            ("cpu", _) => Self::F32,
+            (_, precision) => match precision.on_a_card() {
+                CardPrecision::F16 => Self::F16,
+                CardPrecision::Bf16 => Self::Bf16,
+                CardPrecision::F32 => Self::F32,
+            },
+        }
+    }
+
+    /// `int8`, `bf16`, `f16`, `bf16 and int8`, `f32`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Int8 => "int8",
             Self::Bf16 => "bf16",
+            Self::F16 => "f16",
             Self::Mixed => "bf16 and int8",
             Self::F32 => "f32",
         }
@@ -87,7 +106,7 @@ impl Arithmetic {
     fn peak(self, peaks: &Peaks) -> Option<f64> {
         match self {
             Self::Int8 => peaks.int8_gop_per_s,
-            Self::Bf16 => peaks.bf16_gop_per_s,
+            Self::Bf16 | Self::F16 => peaks.bf16_gop_per_s,
             Self::Mixed => None,
             Self::F32 => Some(peaks.f32_gop_per_s),
         }
@@ -161,5 +180,41 @@ impl Measurement {
             self.arithmetic_share = peak.map(|peak| achieved / peak);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_and_processors_have_their_own_arithmetic_for_a_precision() {
+        let names = |device| {
+            let all = [
+                Precision::F32,
+                Precision::Bf16,
+                Precision::Mixed,
+                Precision::Int8,
+            ];
+            all.map(|precision| Arithmetic::of(precision, device).name())
+        };
+        assert_eq!(names("cpu"), ["f32", "bf16", "bf16 and int8", "int8"]);
+        for card in ["cuda:0", "metal"] {
+            assert_eq!(names(card), ["f32", "bf16", "f16", "f16"]);
+        }
+    }
+
+    #[test]
+    fn both_types_of_16_bits_are_held_against_the_measured_rate() {
+        let peaks = Peaks {
+            gb_per_s: 1.0,
+            f32_gop_per_s: 2.0,
+            bf16_gop_per_s: Some(30.0),
+            int8_gop_per_s: None,
+        };
+        let peak = |arithmetic: Arithmetic| arithmetic.peak(&peaks);
+        assert_eq!(peak(Arithmetic::F16), Some(30.0));
+        assert_eq!(peak(Arithmetic::Bf16), Some(30.0));
+        assert_eq!(peak(Arithmetic::F32), Some(2.0));
     }
 }

@@ -150,7 +150,7 @@ impl Bench {
         TextBench::load(self, name, file)
     }
 
-    /// Loads an embedding model; a graphics card computes in f32 whatever the precision.
+    /// Loads an embedding model; a graphics card computes in what [`Precision::on_a_card`] says.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl Bench {
         EmbeddingBench::load(self, name, folder, precision)
     }
 
-    /// Loads a vision model; a graphics card computes in f32 whatever the precision.
+    /// Loads a vision model; a graphics card computes in what [`Precision::on_a_card`] says.
     ///
     /// # Errors
     ///

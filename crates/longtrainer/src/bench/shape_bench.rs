@@ -206,11 +206,12 @@ impl<'bench> ShapeBench<'bench> {
     fn measure_frames(&self, vision: &Tower) -> Result<Measurement> {
         let (bench, name) = (self.bench, &self.name);
         let frame = random_frame(vision.tower.config().frame_values());
+        let frames = vec![frame.as_slice(); vision.tower.frames_at_once()];
         let watch = MemoryWatch::start(&bench.device);
         let spread = bench.bounded(|| {
-            rate(1, bench.options.repeats, LEAST, || {
+            rate(frames.len(), bench.options.repeats, LEAST, || {
                 let started = Instant::now();
-                let seen = vision.tower.encode(&frame);
+                let seen = vision.tower.encode_frames(&frames);
                 seen.map_err(|source| longtrainer_inference::Error::Compute {
                     model: name.clone(),
                     source,
@@ -224,10 +225,7 @@ impl<'bench> ShapeBench<'bench> {
             unit: "frames/s",
             model: &self.name,
             model_size_bytes: vision.tower.memory_bytes() as u64,
-            arithmetic: match bench.device() {
-                "cpu" => Arithmetic::Bf16,
-                _ => Arithmetic::F32,
-            },
+            arithmetic: Arithmetic::of(TOWER_PRECISION, bench.device()),
         };
         let measurement = Measurement::new(bench, subject, spread).with_memory(memory);
         Ok(measurement.with_arithmetic(bench, 2.0 * vision.shape.products() as f64))

@@ -69,26 +69,22 @@ impl<'bench> VisionBench<'bench> {
             tower,
             model: bench.bounded(|| load(bench, name, files, &options))?,
             size,
-            arithmetic: match precision {
-                Precision::Int8 if bench.device() == "cpu" => Arithmetic::Int8,
-                Precision::Bf16 if bench.device() == "cpu" => Arithmetic::Bf16,
-                Precision::Mixed if bench.device() == "cpu" => Arithmetic::Mixed,
-                _ => Arithmetic::F32,
-            },
+            arithmetic: Arithmetic::of(precision, bench.device()),
         })
     }
 
-    /// Frames a second through tower and connector, one after the other.
+    /// Frames a second through tower and connector, as many together as suit the device.
     ///
     /// # Errors
     ///
     /// Those of the tower.
     pub fn measure_frames(&self) -> Result<Measurement> {
         let frame = random_frame(self.tower.config().frame_values());
+        let frames = vec![frame.as_slice(); self.tower.frames_at_once()];
         let spread = self.bench.bounded(|| {
-            rate(1, self.bench.options.repeats, LEAST, || {
+            rate(frames.len(), self.bench.options.repeats, LEAST, || {
                 let started = Instant::now();
-                self.tower.encode(&frame).map_err(|source| {
+                self.tower.encode_frames(&frames).map_err(|source| {
                     Error::Inference(longtrainer_inference::Error::Compute {
                         model: self.model.info().model.clone(),
                         source,

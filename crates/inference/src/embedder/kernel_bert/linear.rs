@@ -7,6 +7,7 @@ use longtrainer_kernels::{
 use crate::Result;
 use crate::error::ComputeError;
 use crate::rows::map_rows;
+use crate::tensor_blocks::WeightSource;
 
 use super::super::options::Precision;
 use super::super::weights::Weights;

@@ -16,6 +16,7 @@ use longtrainer_kernels::{Team, add};
 
 use crate::Result;
 use crate::error::ComputeError;
+use crate::tensor_blocks::WeightSource;
 
 use super::folder::{BertConfig, ModelFolder};
 use super::options::Precision;
@@ -55,7 +56,7 @@ impl KernelBert {
         precision: Precision,
     ) -> Result<Self> {
         let config = &folder.config;
-        let weights = Weights::read(folder, &candle_core::Device::Cpu)?;
+        let weights = Weights::read(folder)?;
         let hidden = config.hidden_size;
         let words = "embeddings.word_embeddings.weight";
         let layers = 0..config.num_hidden_layers;

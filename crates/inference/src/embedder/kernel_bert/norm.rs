@@ -5,6 +5,7 @@ use longtrainer_kernels::{Team, add, layer_norm};
 use crate::Result;
 use crate::error::ComputeError;
 use crate::rows::try_rows;
+use crate::tensor_blocks::WeightSource;
 
 use super::super::folder::BertConfig;
 use super::super::weights::Weights;

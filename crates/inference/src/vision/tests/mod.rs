@@ -12,10 +12,9 @@ use std::sync::Arc;
 
 use safetensors::tensor::Dtype;
 
-use super::candle_tower::CandleTower;
-use super::{VisionCheckpoint, VisionConfig, VisionTower, load_tower};
+use super::{VisionCheckpoint, VisionConfig, VisionTower, load_candle_tower, load_tower};
 use crate::device::SelectedDevice;
-use crate::embedder::Precision;
+use crate::embedder::{CardPrecision, Precision};
 use made_up::MadeUp;
 
 /// Sixty-four patches that become four tokens.
@@ -49,7 +48,7 @@ fn on_kernels(checkpoint: &VisionCheckpoint, precision: Precision) -> Arc<dyn Vi
 }
 
 fn on_candle(checkpoint: &VisionCheckpoint) -> Arc<dyn VisionTower> {
-    Arc::new(CandleTower::load(checkpoint, &candle_core::Device::Cpu).unwrap())
+    load_candle_tower(checkpoint, &SelectedDevice::default(), CardPrecision::F32).unwrap()
 }
 
 /// The greatest difference of two rows of values.
