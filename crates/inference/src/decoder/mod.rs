@@ -10,6 +10,7 @@ mod architecture;
 mod attention;
 mod blocks;
 mod cache;
+mod chosen;
 mod compute;
 mod config;
 mod feed_forward;
@@ -27,7 +28,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::Result;
 use crate::device::explained;
-use crate::engine::{BLOCK_TOKENS, Part};
+use crate::engine::{BLOCK_TOKENS, Needed, Part, Scores, deal};
 use crate::error::ComputeError;
 use crate::model_file::ModelFile;
 use crate::soft::{self, SoftSpan, is_soft};
@@ -36,6 +37,7 @@ pub(crate) use adapter::CandleAdapter;
 pub(crate) use architecture::{Activation, rotary_layout};
 use attention::Attention;
 pub(crate) use cache::KvCache;
+use chosen::Chooser;
 pub(crate) use compute::Compute;
 pub(crate) use config::DecoderConfig;
 use feed_forward::FeedForward;
@@ -66,6 +68,8 @@ pub(crate) struct Decoder {
     output_norm: RmsNorm,
     output: Projection,
     compute: Compute,
+    /// Finds what requests need of the logits on the device. On the processor the logits are where tokens are chosen.
+    chooser: Option<Chooser>,
     device: Device,
     memory: MemoryCounter,
 }
@@ -93,6 +97,9 @@ impl Decoder {
         let output_norm = RmsNorm::load(&config, &weights, "output_norm.weight", config.hidden)?;
         let output = load_output(&config, &weights, &embedding)?;
         weights.check_all_used()?;
+        let chooser = (!device.is_cpu()).then(|| Chooser::new(config.vocabulary, device));
+        let chooser = chooser.transpose();
+        let chooser = chooser.map_err(|error| weights.failed("token_embd.weight", &error))?;
         Ok(Self {
             config,
             embedding,
@@ -101,9 +108,18 @@ impl Decoder {
             output_norm,
             output,
             compute,
+            chooser,
             device: device.clone(),
             memory: MemoryCounter::default(),
         })
+    }
+
+    /// The same, finding what requests need of the logits as it would on a card.
+    #[cfg(test)]
+    pub(crate) fn that_chooses(mut self) -> Self {
+        let chooser = Chooser::new(self.config.vocabulary, &self.device);
+        self.chooser = Some(chooser.unwrap());
+        self
     }
 
     /// What the file says of the model.
@@ -157,31 +173,69 @@ impl Decoder {
     /// Reads the parts together and returns the logits that they ask for. Their rows share every product; only
     /// attention is each part's own.
     pub(crate) fn step(&self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<f32>, ComputeError> {
+        let logits = self.checked(parts, |parts| self.read_parts(parts));
+        Ok(logits?.unwrap_or_default())
+    }
+
+    /// A step after which each part gets of its logits what it needs.
+    pub(crate) fn scores(
+        &self,
+        parts: &mut [Part<'_, KvCache>],
+    ) -> Result<Vec<Scores>, ComputeError> {
+        let asked: Vec<(usize, Needed)> = parts
+            .iter()
+            .map(|part| (part.logits, part.needed))
+            .collect();
+        let Some(chooser) = &self.chooser else {
+            let counts: Vec<usize> = asked.iter().map(|&(count, _)| count).collect();
+            return Ok(deal(self.step(parts)?, &counts));
+        };
+        let scores = self.checked(parts, |parts| match self.logits_after(parts)? {
+            Some(logits) => chooser.scores(&logits, &asked),
+            None => Ok(vec![Scores::NONE; asked.len()]),
+        });
+        Ok(scores?.unwrap_or_default())
+    }
+
+    /// What a step gives, if it has parts.
+    fn checked<'part, V>(
+        &self,
+        parts: &mut [Part<'part, KvCache>],
+        step: impl FnOnce(&mut [Part<'part, KvCache>]) -> candle_core::Result<V>,
+    ) -> Result<Option<V>, ComputeError> {
         parts.iter().try_for_each(Part::check)?;
         if parts.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let logits = self.read_parts(parts);
-        logits.map_err(|error| explained(error, &self.device))
+        let outcome = step(parts).map(Some);
+        outcome.map_err(|error| explained(error, &self.device))
     }
 
     fn read_parts(&self, parts: &mut [Part<'_, KvCache>]) -> candle_core::Result<Vec<f32>> {
-        let asked: Vec<usize> = parts.iter().map(|part| part.logits).collect();
-        let counts: Vec<usize> = parts.iter().map(|part| part.tokens.len()).collect();
-        let hidden = self.hidden(parts)?;
-        let (mut rows, mut end) = (Vec::new(), 0);
-        for (asked, count) in asked.into_iter().zip(counts) {
-            end += count;
-            if asked > 0 {
-                rows.push(hidden.narrow(0, end - asked, asked)?);
-            }
+        match self.logits_after(parts)? {
+            Some(logits) => logits.flatten_all()?.to_vec1(),
+            None => Ok(Vec::new()),
         }
+    }
+
+    /// Reads the parts together: the logits that they ask for, if they ask for any, still on the device: (rows,
+    /// vocabulary).
+    fn logits_after(
+        &self,
+        parts: &mut [Part<'_, KvCache>],
+    ) -> candle_core::Result<Option<Tensor>> {
+        let rows = asked_rows(parts);
+        let hidden = self.hidden(parts)?;
         if rows.is_empty() {
             // What was queued has happened when a step has ended.
             self.device.synchronize()?;
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        self.logits_of(&one_after_another(rows)?)
+        if rows.len() == hidden.dim(0)? {
+            return self.logits_of(&hidden).map(Some);
+        }
+        let rows = Tensor::new(rows, &self.device)?;
+        self.logits_of(&hidden.index_select(&rows, 0)?).map(Some)
     }
 
     /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
@@ -206,13 +260,13 @@ impl Decoder {
     }
 
     /// The logits after states: (rows, hidden) to (rows, vocabulary).
-    fn logits_of(&self, hidden: &Tensor) -> candle_core::Result<Vec<f32>> {
+    fn logits_of(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
         let normed = self.output_norm.forward(hidden)?;
         let mut logits = self.output.forward(&normed)?.to_dtype(DType::F32)?;
         if let Some(cap) = self.config.logit_cap.map(f64::from) {
             logits = ((logits / cap)?.tanh()? * cap)?;
         }
-        logits.flatten_all()?.to_vec1()
+        Ok(logits)
     }
 
     /// Memory of the weights that each token reads.
@@ -335,6 +389,16 @@ impl Block {
         let inner = self.feed_forward.forward(&normed, parts, index)?;
         hidden + normed_by(&self.feed_forward_post_norm, inner)?
     }
+}
+
+/// After which tokens logits are asked for, among those of all parts.
+fn asked_rows(parts: &[Part<'_, KvCache>]) -> Vec<u32> {
+    let mut end = 0;
+    let rows = parts.iter().flat_map(|part| {
+        end += part.tokens.len();
+        end - part.logits..end
+    });
+    rows.map(|row| row as u32).collect()
 }
 
 fn failed(error: ComputeError) -> candle_core::Error {
