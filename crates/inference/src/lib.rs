@@ -39,6 +39,8 @@ mod vision_model;
 #[path = "../tests/support/hub.rs"]
 mod hub;
 #[cfg(test)]
+mod chosen_on_device_tests;
+#[cfg(test)]
 mod on_device_tests;
 #[cfg(test)]
 mod test_device;

@@ -53,10 +53,8 @@ fn best_groups(scores: Tensor, wanted: usize) -> Result<(Tensor, Tensor)> {
 /// equal ones may have any: (rows, columns) to twice (rows, wanted). What fills up a last group is infinitely small.
 pub(crate) fn greatest_on_device(scores: &Tensor, wanted: usize) -> Result<(Tensor, Tensor)> {
     let (columns, values) = best_groups(filled_up(scores.clone())?, wanted)?;
-    let order = values.contiguous()?.arg_sort_last_dim(false)?;
-    let wanted = wanted.min(scores.dim(1)?);
-    let order = order.narrow(1, 0, wanted)?.contiguous()?;
-    Ok((columns.gather(&order, 1)?, values.gather(&order, 1)?))
+    let places = places(&values, wanted.min(scores.dim(1)?))?;
+    Ok((columns.gather(&places, 1)?, values.gather(&places, 1)?))
 }
 
 /// The greatest of each group: (queries, groups), filled up to whole groups of groups.
@@ -91,8 +89,23 @@ fn numbers(scores: &Tensor) -> Result<Tensor> {
 /// Which columns have the `wanted` greatest values: (queries, wanted).
 fn best(values: &Tensor, columns: &Tensor, wanted: usize) -> Result<Tensor> {
     let wanted = wanted.min(values.dim(1)?);
-    let order = values.contiguous()?.arg_sort_last_dim(false)?;
-    columns.gather(&order.narrow(1, 0, wanted)?.contiguous()?, 1)
+    columns.gather(&places(values, wanted)?, 1)
+}
+
+/// The places of the `wanted` greatest values of each row, in order.
+fn places(values: &Tensor, wanted: usize) -> Result<Tensor> {
+    let sortable = match values.device().is_cpu() {
+        true => with_numbers_only(values)?,
+        false => values.contiguous()?,
+    };
+    let order = sortable.arg_sort_last_dim(false)?;
+    order.narrow(1, 0, wanted)?.contiguous()
+}
+
+/// The processor's sort panics where values have no order.
+fn with_numbers_only(values: &Tensor) -> Result<Tensor> {
+    let least = Tensor::full(f32::NEG_INFINITY, values.shape(), values.device())?;
+    values.eq(values)?.where_cond(values, &least)
 }
 
 /// The columns of groups, one level below: (queries, groups * GROUP).
