@@ -7,9 +7,7 @@ use std::time::Instant;
 use candle_core::quantized::GgmlDType;
 
 use crate::decoder::{Compute, Decoder};
-use crate::engine::{
-    Engine, EngineOptions, Job, LanguageModel, Needed, Part, Scores, TokenCache, TokenText,
-};
+use crate::engine::{Engine, EngineOptions, Job, Needed, Part, Scores, TokenCache, TokenText};
 use crate::model_file::ModelFile;
 use crate::sampling::by_logit;
 use crate::soft::{SOFT_BASE, SoftSpan};

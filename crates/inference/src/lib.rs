@@ -36,10 +36,10 @@ mod vision;
 mod vision_model;
 
 #[cfg(test)]
+mod chosen_on_device_tests;
+#[cfg(test)]
 #[path = "../tests/support/hub.rs"]
 mod hub;
-#[cfg(test)]
-mod chosen_on_device_tests;
 #[cfg(test)]
 mod on_device_tests;
 #[cfg(test)]

@@ -190,7 +190,8 @@ impl Rows<'_> {
 
     fn numbers(&self, is_alike: impl Fn(&Look) -> bool) -> impl Iterator<Item = usize> {
         let rows = self.looks.iter().enumerate();
-        rows.filter(move |(_, look)| is_alike(look)).map(|(row, _)| row)
+        rows.filter(move |(_, look)| is_alike(look))
+            .map(|(row, _)| row)
     }
 
     /// Some of the rows, on the device.

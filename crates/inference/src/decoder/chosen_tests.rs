@@ -122,7 +122,11 @@ fn numbers_that_are_not_finite_are_given_to_their_own_part() {
                 let asked = [(1, needed), (2, needed), (1, needed)];
                 let found = find(&values, 300, &asked);
                 let given = [&found[0], &found[2]];
-                assert!(given.iter().all(|found| matches!(found, Scores::Greatest(_))));
+                assert!(
+                    given
+                        .iter()
+                        .all(|found| matches!(found, Scores::Greatest(_)))
+                );
                 let Scores::Logits(logits) = &found[1] else {
                     panic!("{wrong} was not seen at {place}");
                 };

@@ -220,10 +220,7 @@ impl Decoder {
 
     /// Reads the parts together: the logits that they ask for, if they ask for any, still on the device: (rows,
     /// vocabulary).
-    fn logits_after(
-        &self,
-        parts: &mut [Part<'_, KvCache>],
-    ) -> candle_core::Result<Option<Tensor>> {
+    fn logits_after(&self, parts: &mut [Part<'_, KvCache>]) -> candle_core::Result<Option<Tensor>> {
         let rows = asked_rows(parts);
         let hidden = self.hidden(parts)?;
         if rows.is_empty() {

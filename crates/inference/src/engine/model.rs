@@ -39,10 +39,7 @@ pub(crate) trait LanguageModel: Send + 'static {
 
     /// A [`step`](Self::step) that may give each part less than all logits, if it [needs](Part::needed) no more: a
     /// [`Scores`] for each. Whoever has the logits at hand gives them all.
-    fn scores(
-        &self,
-        parts: &mut [Part<'_, Self::Cache>],
-    ) -> Result<Vec<Scores>, ComputeError> {
+    fn scores(&self, parts: &mut [Part<'_, Self::Cache>]) -> Result<Vec<Scores>, ComputeError> {
         let asked: Vec<usize> = parts.iter().map(|part| part.logits).collect();
         Ok(deal(self.step(parts)?, &asked))
     }

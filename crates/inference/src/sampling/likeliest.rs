@@ -8,7 +8,7 @@ const LANES: usize = 16;
 const BLOCK: usize = 64 * LANES;
 
 /// The token of the greatest logit, in one pass.
-pub(super) fn likeliest(logits: &[f32]) -> u32 {
+pub(crate) fn likeliest(logits: &[f32]) -> u32 {
     let (mut greatest, mut block) = (f32::NEG_INFINITY, 0);
     for (index, logits) in logits.chunks(BLOCK).enumerate() {
         let candidate = maximum(logits);

@@ -31,7 +31,7 @@ use logprobs::Logprobs;
 use penalties::{Penalties, add_bias};
 
 pub(crate) use check::check;
-pub(crate) use likeliest::by_logit;
+pub(crate) use likeliest::{by_logit, likeliest};
 pub(crate) use mask::TokenMask;
 pub use settings::{Dry, Sampling};
 
@@ -139,7 +139,7 @@ impl Sampler {
             mask.apply(logits);
         }
         if self.sampling.temperature == 0.0 {
-            return likeliest::likeliest(logits);
+            return likeliest(logits);
         }
         self.weights
             .draw(&self.sampling, logits, self.random.random())

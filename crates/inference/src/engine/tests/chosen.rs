@@ -137,7 +137,10 @@ fn mixture(seed: u64) -> Vec<(Job, TextStream)> {
 }
 
 fn texts(answers: Vec<Result<Whole>>) -> Vec<String> {
-    answers.into_iter().map(|answer| answer.unwrap().text).collect()
+    answers
+        .into_iter()
+        .map(|answer| answer.unwrap().text)
+        .collect()
 }
 
 #[test]

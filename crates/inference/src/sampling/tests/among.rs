@@ -69,13 +69,19 @@ fn what_may_raise_a_logit_or_reach_any_takes_all() {
     };
     assert_eq!(enough(|_| ()), Some(1));
     assert_eq!(enough(|settings| settings.top_k = Some(9)), Some(1));
-    assert_eq!(enough(|settings| settings.repetition_penalty = 1.1), Some(8));
+    assert_eq!(
+        enough(|settings| settings.repetition_penalty = 1.1),
+        Some(8)
+    );
     assert_eq!(enough(|settings| settings.presence_penalty = 0.1), Some(5));
     assert_eq!(enough(|settings| settings.temperature = 1.0), None);
     assert_eq!(enough(|settings| settings.repetition_penalty = 0.9), None);
     assert_eq!(enough(|settings| settings.presence_penalty = -0.1), None);
     assert_eq!(enough(|settings| settings.frequency_penalty = -0.1), None);
-    assert_eq!(enough(|settings| settings.logit_bias = vec![(1, 1.0)]), None);
+    assert_eq!(
+        enough(|settings| settings.logit_bias = vec![(1, 1.0)]),
+        None
+    );
     assert_eq!(enough(|settings| settings.dry = Some(Dry::default())), None);
     let windowed = enough(|settings| {
         settings.temperature = 0.5;
