@@ -8,7 +8,7 @@ use crate::{SelectedDevice, select_device};
 /// # Panics
 ///
 /// If it is not here: a comparison on another device than was asked for would prove nothing.
-pub fn device() -> SelectedDevice {
+pub(crate) fn device() -> SelectedDevice {
     let name = std::env::var("LONGTRAINER_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
     select_device(name.parse().unwrap()).unwrap()
 }

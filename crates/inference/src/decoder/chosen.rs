@@ -1,19 +1,20 @@
 //! What requests need of the logits of a step, found where the logits are.
 //!
 //! On a card, copying the logits of many requests takes as long as the step. So only what is needed comes back: of most
-//! rows the greatest logit and its token, of others some of the greatest, of the rest all; and of the former whether
+//! rows the group that has the greatest logit, of others some of the greatest, of the rest all; and of the former whether
 //! all their numbers are finite. Whatever a step brings is copied at once.
 //!
 //! Now and then what came back does not tell what the greatest are: a number is not finite, or others may be as great as
 //! the last one that is needed, since a device sorts equal ones as it likes. Then the whole rows are copied after all.
 
+use std::cmp::min;
 use std::ops::Range;
 
-use candle_core::{D, DType, Device, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
-use crate::device_rows::{MOST_ON_DEVICE, greatest_on_device};
+use crate::device_rows::{GROUP, MOST_ON_DEVICE, greatest_group, greatest_on_device};
 use crate::engine::{Needed, Scores, deal};
-use crate::sampling::by_logit;
+use crate::sampling::{by_logit, likeliest};
 
 /// So many of the greatest logits are found at most: those behind the last one needed tell whether others are as great.
 const MOST: usize = MOST_ON_DEVICE - 16;
@@ -23,62 +24,28 @@ const MOST_COLUMNS: usize = 1 << 24;
 /// What a part asked for: so many rows, and how much of each.
 pub(super) type Asked = (usize, Needed);
 
-/// Finds on a device what requests need.
-#[derive(Debug)]
-pub(super) struct Chooser {
-    vocabulary: usize,
-    /// Minus the number of each column: (1, vocabulary). It lies ready, as making it means copying it there.
-    places: Tensor,
-    /// Less than any of them: (1, 1).
-    nowhere: Tensor,
-}
-
-impl Chooser {
-    /// For logits of so many tokens.
-    pub(super) fn new(vocabulary: usize, device: &Device) -> Result<Self> {
-        let numbers = Tensor::arange(0, vocabulary as u32, device)?.unsqueeze(0)?;
-        Ok(Self {
-            vocabulary,
-            places: numbers.to_dtype(DType::F32)?.neg()?,
-            nowhere: Tensor::full(f32::NEG_INFINITY, (1, 1), device)?,
-        })
+/// What each part gets of the rows of all, which lie one part's after another's: (rows, vocabulary) in f32.
+pub(super) fn scores(logits: &Tensor, asked: &[Asked]) -> Result<Vec<Scores>> {
+    let vocabulary = logits.dim(1)?;
+    let looks = asked
+        .iter()
+        .flat_map(|&(count, needed)| std::iter::repeat_n(Look::of(needed, vocabulary), count));
+    let rows = Rows {
+        logits,
+        vocabulary,
+        looks: looks.collect(),
+    };
+    if rows.looks.iter().all(Look::is_all) {
+        let counts: Vec<usize> = asked.iter().map(|&(count, _)| count).collect();
+        return Ok(deal(logits.flatten_all()?.to_vec1()?, &counts));
     }
-
-    /// What each part gets of the rows of all, which lie one part's after another's: (rows, vocabulary) in f32.
-    pub(super) fn scores(&self, logits: &Tensor, asked: &[Asked]) -> Result<Vec<Scores>> {
-        let looks = asked.iter().flat_map(|&(count, needed)| {
-            std::iter::repeat_n(Look::of(needed, self.vocabulary), count)
-        });
-        let rows = Rows {
-            chooser: self,
-            logits,
-            looks: looks.collect(),
-        };
-        if rows.looks.iter().all(Look::is_all) {
-            let counts: Vec<usize> = asked.iter().map(|&(count, _)| count).collect();
-            return Ok(deal(logits.flatten_all()?.to_vec1()?, &counts));
-        }
-        let copied = rows.copied()?;
-        let mut start = 0;
-        let scores = asked.iter().map(|&(count, _)| {
-            start += count;
-            rows.scores(start - count..start, &copied)
-        });
-        scores.collect()
-    }
-
-    /// The greatest of each row, the first column that has it, and 0 if all are finite: (rows, vocabulary) to
-    /// (rows, 3).
-    fn greatest_of_each(&self, logits: &Tensor) -> Result<Tensor> {
-        let greatest = logits.max_keepdim(D::Minus1)?;
-        let is_greatest = logits.broadcast_eq(&greatest)?;
-        // A device may answer with any of equal ones. The first of their places is minus the greatest of these.
-        let places = self.places.broadcast_as(logits.shape())?;
-        let nowhere = self.nowhere.broadcast_as(logits.shape())?;
-        let first = is_greatest.where_cond(&places, &nowhere)?;
-        let first = first.max_keepdim(D::Minus1)?.neg()?;
-        Tensor::cat(&[&greatest, &first, &sums_of_zeros(logits)?], D::Minus1)
-    }
+    let copied = rows.copied()?;
+    let mut start = 0;
+    let scores = asked.iter().map(|&(count, _)| {
+        start += count;
+        rows.scores(start - count..start, &copied)
+    });
+    scores.collect()
 }
 
 /// What is looked for in a row.
@@ -131,25 +98,19 @@ impl Look {
     /// The tokens and logits that are needed, in order, of those that were found; none if they are not clear.
     fn read(&self, found: &[f32], vocabulary: usize) -> Option<Vec<(u32, f32)>> {
         let (sum_of_zeros, found) = found.split_last()?;
-        if *sum_of_zeros != 0.0 {
-            return None;
+        match self {
+            _ if *sum_of_zeros != 0.0 => None,
+            Self::All => None,
+            Self::One => read_group(found),
+            Self::Some(needed) => read_some(found, min(*needed, vocabulary), vocabulary),
         }
-        let (logits, columns) = found.split_at(found.len() / 2);
-        let tokens = columns.iter().map(|column| *column as u32);
-        let mut tokens: Vec<(u32, f32)> = tokens.zip(logits.iter().copied()).collect();
-        tokens.sort_unstable_by(by_logit);
-        let needed = self.needed().min(vocabulary);
-        let has_all = self.is_one() || tokens.len() == vocabulary;
-        let (last, least) = (tokens.get(needed.checked_sub(1)?)?.1, tokens.last()?.1);
-        tokens.truncate(needed);
-        (has_all || last > least).then_some(tokens)
     }
 }
 
 /// The rows of a step.
 struct Rows<'logits> {
-    chooser: &'logits Chooser,
     logits: &'logits Tensor,
+    vocabulary: usize,
     looks: Vec<Look>,
 }
 
@@ -173,7 +134,7 @@ impl Rows<'_> {
             let logits = self.of(&rows)?;
             let piece = match self.looks[*first] {
                 Look::All => logits,
-                Look::One => self.chooser.greatest_of_each(&logits)?,
+                Look::One => group_of_each(&logits)?,
                 Look::Some(_) => some_of_each(&logits, wanted)?,
             };
             for row in rows {
@@ -214,15 +175,29 @@ impl Rows<'_> {
             let all: Vec<&[f32]> = rows.map(values).collect();
             return Ok(Scores::Logits(all.concat()));
         }
-        let vocabulary = self.chooser.vocabulary;
         let greatest = rows.clone();
-        let greatest = greatest.map(|row| self.looks[row].read(values(row), vocabulary));
+        let greatest = greatest.map(|row| self.looks[row].read(values(row), self.vocabulary));
         if let Some(greatest) = greatest.collect() {
             return Ok(Scores::Greatest(greatest));
         }
         let all = self.logits.narrow(0, rows.start, rows.len())?;
         Ok(Scores::Logits(all.flatten_all()?.to_vec1()?))
     }
+}
+
+/// The logits of the group that has the first of the greatest, the group's number, and 0 if all of the row are finite:
+/// (rows, vocabulary) to (rows, group + 2).
+fn group_of_each(logits: &Tensor) -> Result<Tensor> {
+    let (number, within) = greatest_group(logits)?;
+    let number = number.to_dtype(DType::F32)?;
+    Tensor::cat(&[&within, &number, &sums_of_zeros(logits)?], D::Minus1)
+}
+
+fn read_group(found: &[f32]) -> Option<Vec<(u32, f32)>> {
+    let (number, within) = found.split_last()?;
+    let place = likeliest(within);
+    let token = *number as u32 * GROUP as u32 + place;
+    Some(vec![(token, *within.get(place as usize)?)])
 }
 
 /// The `wanted` greatest of each row, as far as there are so many, their columns, and 0 if all of the row are finite.
@@ -232,10 +207,23 @@ fn some_of_each(logits: &Tensor, wanted: usize) -> Result<Tensor> {
     Tensor::cat(&[&greatest, &columns, &sums_of_zeros(logits)?], D::Minus1)
 }
 
-/// Zero times each logit, added up: zero if all of a row are finite, else not a number. Neither comparisons nor maxima
-/// are sure to notice one on every device.
+/// The `needed` first, if what was found has all of the row or something less than the last of them.
+fn read_some(found: &[f32], needed: usize, vocabulary: usize) -> Option<Vec<(u32, f32)>> {
+    let (logits, columns) = found.split_at(found.len() / 2);
+    let tokens = columns.iter().map(|column| *column as u32);
+    let mut tokens: Vec<(u32, f32)> = tokens.zip(logits.iter().copied()).collect();
+    tokens.sort_unstable_by(by_logit);
+    let last = tokens.get(needed.checked_sub(1)?)?.1;
+    let is_clear = tokens.len() == vocabulary || last > tokens.last()?.1;
+    tokens.truncate(needed);
+    is_clear.then_some(tokens)
+}
+
+/// Zero times each logit, added up: zero if all of a row are finite, else not a number, in one pass over the row. Neither
+/// comparisons nor maxima are sure to notice on every device.
 fn sums_of_zeros(logits: &Tensor) -> Result<Tensor> {
-    (logits * 0.0)?.sum_keepdim(D::Minus1)
+    let zeros = Tensor::zeros((logits.dim(1)?, 1), DType::F32, logits.device())?;
+    logits.matmul(&zeros)
 }
 
 #[cfg(test)]

@@ -20,8 +20,7 @@ fn find(values: &[f32], vocabulary: usize, asked: &[Asked]) -> Vec<Scores> {
     let device = test_device::device();
     let shape = (values.len() / vocabulary, vocabulary);
     let logits = Tensor::from_slice(values, shape, device.device()).unwrap();
-    let chooser = Chooser::new(vocabulary, device.device()).unwrap();
-    chooser.scores(&logits, asked).unwrap()
+    scores(&logits, asked).unwrap()
 }
 
 /// The slow way.

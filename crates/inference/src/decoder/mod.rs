@@ -37,7 +37,6 @@ pub(crate) use adapter::CandleAdapter;
 pub(crate) use architecture::{Activation, rotary_layout};
 use attention::Attention;
 pub(crate) use cache::KvCache;
-use chosen::Chooser;
 pub(crate) use compute::Compute;
 pub(crate) use config::DecoderConfig;
 use feed_forward::FeedForward;
@@ -68,8 +67,8 @@ pub(crate) struct Decoder {
     output_norm: RmsNorm,
     output: Projection,
     compute: Compute,
-    /// Finds what requests need of the logits on the device. On the processor the logits are where tokens are chosen.
-    chooser: Option<Chooser>,
+    /// Whether what requests need of the logits is found on the device.
+    chooses: bool,
     device: Device,
     memory: MemoryCounter,
 }
@@ -97,9 +96,6 @@ impl Decoder {
         let output_norm = RmsNorm::load(&config, &weights, "output_norm.weight", config.hidden)?;
         let output = load_output(&config, &weights, &embedding)?;
         weights.check_all_used()?;
-        let chooser = (!device.is_cpu()).then(|| Chooser::new(config.vocabulary, device));
-        let chooser = chooser.transpose();
-        let chooser = chooser.map_err(|error| weights.failed("token_embd.weight", &error))?;
         Ok(Self {
             config,
             embedding,
@@ -108,7 +104,8 @@ impl Decoder {
             output_norm,
             output,
             compute,
-            chooser,
+            // On the processor the logits are where tokens are chosen.
+            chooses: !device.is_cpu(),
             device: device.clone(),
             memory: MemoryCounter::default(),
         })
@@ -117,8 +114,7 @@ impl Decoder {
     /// The same, finding what requests need of the logits on its device, as cards do, or nowhere.
     #[cfg(test)]
     pub(crate) fn that_chooses(mut self, chooses: bool) -> Self {
-        let chooser = || Chooser::new(self.config.vocabulary, &self.device).unwrap();
-        self.chooser = chooses.then(chooser);
+        self.chooses = chooses;
         self
     }
 
@@ -186,12 +182,12 @@ impl Decoder {
             .iter()
             .map(|part| (part.logits, part.needed))
             .collect();
-        let Some(chooser) = &self.chooser else {
+        if !self.chooses {
             let counts: Vec<usize> = asked.iter().map(|&(count, _)| count).collect();
             return Ok(deal(self.step(parts)?, &counts));
-        };
+        }
         let scores = self.checked(parts, |parts| match self.logits_after(parts)? {
-            Some(logits) => chooser.scores(&logits, &asked),
+            Some(logits) => chosen::scores(&logits, &asked),
             None => Ok(vec![Scores::NONE; asked.len()]),
         });
         Ok(scores?.unwrap_or_default())

@@ -7,10 +7,10 @@
 
 use std::cmp::Ordering;
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
 /// Scores of a group.
-pub(super) const GROUP: usize = 64;
+pub(crate) const GROUP: usize = 64;
 /// Maxima that are sorted as they are.
 const FEW: usize = 2048;
 /// The most of the greatest that a device finds and sorts: a group for each is 8192 scores, whose places take 32 KB of the
@@ -55,6 +55,22 @@ pub(crate) fn greatest_on_device(scores: &Tensor, wanted: usize) -> Result<(Tens
     let (columns, values) = best_groups(filled_up(scores.clone())?, wanted)?;
     let places = places(&values, wanted.min(scores.dim(1)?))?;
     Ok((columns.gather(&places, 1)?, values.gather(&places, 1)?))
+}
+
+/// The first group of each row that has the row's greatest score, and its scores: (rows, columns) to (rows, 1) and
+/// (rows, GROUP). Of a row with something that is no number it may be any group.
+pub(crate) fn greatest_group(scores: &Tensor) -> Result<(Tensor, Tensor)> {
+    let scores = filled_up(scores.clone())?;
+    let maxima = maxima(&scores)?;
+    let is_greatest = maxima.broadcast_eq(&maxima.max_keepdim(D::Minus1)?)?;
+    // A device may answer with any of equal ones. The first of their places is minus the greatest of these.
+    let places = numbers(&maxima)?.to_dtype(DType::F32)?.neg()?;
+    let last = scores.dim(1)? / GROUP - 1;
+    let last = Tensor::full(-(last as f32), maxima.shape(), scores.device())?;
+    let first = is_greatest.where_cond(&places, &last)?;
+    let first = first.max_keepdim(D::Minus1)?.neg()?.to_dtype(DType::U32)?;
+    let within = scores.gather(&opened(&first)?, 1)?;
+    Ok((first, within))
 }
 
 /// The greatest of each group: (queries, groups), filled up to whole groups of groups.
