@@ -89,6 +89,12 @@ fn of_equal_logits_the_first_is_the_greatest() {
             let first = *places.iter().min().unwrap() as u32;
             assert_eq!(found, [Scores::Greatest(vec![vec![(first, 2.0)]])]);
         }
+        // In other groups, and the last of them.
+        for places in [[vocabulary - 1, vocabulary / 2], [vocabulary - 1, 0]] {
+            let mut row = vec![-1.0; vocabulary];
+            places.iter().for_each(|place| row[*place] = 2.0);
+            assert_eq!(check(&row, vocabulary, &[(1, Needed::Greatest(1))]), 0);
+        }
         // The two zeros are equal.
         let mut row = vec![-1.0; vocabulary];
         (row[9], row[8]) = (0.0, -0.0);
