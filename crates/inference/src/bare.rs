@@ -6,9 +6,10 @@
 use std::path::Path;
 
 use crate::decoder::DecoderConfig;
-use crate::engine::{BLOCK_TOKENS, LanguageModel, Part};
+use crate::engine::{BLOCK_TOKENS, LanguageModel, Needed, Part, Scores};
 use crate::error::{ComputeError, compute_failed};
 use crate::model_file::ModelFile;
+use crate::sampling::likeliest;
 use crate::synthetic::{TextShape, WeightType};
 use crate::text_model::{Backend, TextModelOptions};
 use crate::{Error, Result};
@@ -29,8 +30,8 @@ trait Context {
     fn skip(&mut self, tokens: &[u32]) -> Result<(), ComputeError>;
     /// Logits after the tokens from number `first` on, in the first context.
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>, ComputeError>;
-    /// Logits after one token in each context.
-    fn together(&mut self, tokens: &[u32]) -> Result<Vec<f32>, ComputeError>;
+    /// What is needed after one token in each context.
+    fn together(&mut self, tokens: &[u32], needed: Needed) -> Result<Vec<Scores>, ComputeError>;
     fn weight_bytes(&self) -> usize;
     fn cache_bytes_a_token(&self) -> usize;
     fn runs_on_kernels(&self) -> bool;
@@ -180,8 +181,29 @@ impl BareTextModel {
     ///
     /// As [`read`](Self::read), and if there are not as many tokens as contexts.
     pub fn read_together(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
-        let logits = self.context.together(tokens);
-        logits.map_err(|source| self.failed(source))
+        let scores = self.context.together(tokens, Needed::Logits);
+        let scores = scores.map_err(|source| self.failed(source))?;
+        let rows = scores.into_iter().map(|scores| match scores {
+            Scores::Logits(logits) => Ok(logits),
+            Scores::Greatest(_) => Err(self.failed("only some logits were given".into())),
+        });
+        Ok(rows.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// Reads one token in each context and returns the likeliest after each, as greedy chats choose it: a card copies
+    /// no logits for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_together`](Self::read_together).
+    pub fn choose_together(&mut self, tokens: &[u32]) -> Result<Vec<u32>> {
+        let scores = self.context.together(tokens, Needed::Greatest(1));
+        let scores = scores.map_err(|source| self.failed(source))?;
+        let tokens = scores.iter().map(|scores| match scores {
+            Scores::Logits(logits) => likeliest(logits),
+            Scores::Greatest(rows) => rows.concat().first().map_or(0, |(token, _)| *token),
+        });
+        Ok(tokens.collect())
     }
 
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Vec<f32>> {
@@ -236,7 +258,7 @@ impl<M: LanguageModel> Context for ModelContext<M> {
         self.model.step_one(tokens, cache, asked)
     }
 
-    fn together(&mut self, tokens: &[u32]) -> Result<Vec<f32>, ComputeError> {
+    fn together(&mut self, tokens: &[u32], needed: Needed) -> Result<Vec<Scores>, ComputeError> {
         if tokens.len() != self.caches.len() {
             let contexts = self.caches.len();
             return Err(format!(
@@ -247,9 +269,12 @@ impl<M: LanguageModel> Context for ModelContext<M> {
         }
         let parts = tokens.chunks(1).zip(&mut self.caches);
         let mut parts: Vec<_> = parts
-            .map(|(token, cache)| Part::new(token, cache, 1))
+            .map(|(token, cache)| Part {
+                needed,
+                ..Part::new(token, cache, 1)
+            })
             .collect();
-        self.model.step(&mut parts)
+        self.model.scores(&mut parts)
     }
 
     fn weight_bytes(&self) -> usize {
@@ -317,6 +342,11 @@ mod tests {
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[0], rows[2]);
         assert_ne!(rows[0], rows[1]);
+        let greatest = rows.iter().map(|row| likeliest(row));
+        let expected: Vec<u32> = greatest.collect();
+        model.clear_to(3);
+        model.skip(&[1, 2, 3]).unwrap();
+        assert_eq!(model.choose_together(&[4, 5, 4]).unwrap(), expected);
         model.clear();
         model.skip(&[1, 2, 3]).unwrap();
         assert_eq!(model.read(&[5]).unwrap(), rows[1]);

@@ -37,6 +37,8 @@ mod vision;
 mod vision_model;
 
 #[cfg(test)]
+mod chosen_on_device_tests;
+#[cfg(test)]
 #[path = "../tests/support/hub.rs"]
 mod hub;
 #[cfg(test)]

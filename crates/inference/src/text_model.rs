@@ -9,7 +9,7 @@ use async_channel::Sender;
 use crate::adapter::{AdapterBinder, AppliedAdapter, Place};
 use crate::decoder::{Decoder, DecoderConfig, KvCache};
 use crate::device::SelectedDevice;
-use crate::engine::{Engine, EngineOptions, Job, LanguageModel, Part};
+use crate::engine::{Engine, EngineOptions, Job, LanguageModel, Part, Scores};
 use crate::error::{ComputeError, invalid};
 use crate::grammar::{Guide, GuideFactory};
 use crate::kernel_decoder::{DecoderCache, KernelDecoder};
@@ -350,6 +350,10 @@ impl LanguageModel for Decoder {
 
     fn step(&self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<f32>, ComputeError> {
         Decoder::step(self, parts)
+    }
+
+    fn scores(&self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<Scores>, ComputeError> {
+        Decoder::scores(self, parts)
     }
 
     fn block_bytes(&self) -> usize {

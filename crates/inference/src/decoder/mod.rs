@@ -9,11 +9,13 @@ mod adapter;
 mod architecture;
 mod attention;
 mod cache;
+mod chosen;
 mod compute;
 mod config;
 mod feed_forward;
 mod looks;
 mod norm;
+mod outcome;
 mod pool;
 mod projection;
 mod rotary;
@@ -29,7 +31,6 @@ use candle_core::{DType, Device, Tensor};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::Result;
-use crate::device::explained;
 use crate::engine::Part;
 use crate::error::ComputeError;
 use crate::model_file::ModelFile;
@@ -69,6 +70,8 @@ pub(crate) struct Decoder {
     output_norm: RmsNorm,
     output: Projection,
     compute: Compute,
+    /// Whether what requests need of the logits is found on the device.
+    chooses: bool,
     device: Device,
     pool: Arc<Pool>,
 }
@@ -87,7 +90,9 @@ impl Decoder {
     ) -> Result<Self> {
         let config = DecoderConfig::from_gguf(file)?;
         let weights = Weights::new(file, device).with_states(compute.states);
-        let embedding = weights.dense("token_embd.weight", &[config.vocabulary, config.hidden])?;
+        // The type of the cache is half as large as that of a quantised model's states.
+        let table = [config.vocabulary, config.hidden];
+        let embedding = weights.dense_as("token_embd.weight", &table, compute.cache)?;
         let rotary = Rotary::load(&config, &weights)?;
         let blocks = (0..config.blocks)
             .into_par_iter()
@@ -105,9 +110,18 @@ impl Decoder {
             output_norm,
             output,
             compute,
+            // On the processor the logits are where tokens are chosen.
+            chooses: !device.is_cpu(),
             device: device.clone(),
             pool,
         })
+    }
+
+    /// The same, finding what requests need of the logits on its device, as cards do, or nowhere.
+    #[cfg(test)]
+    pub(crate) fn that_chooses(mut self, chooses: bool) -> Self {
+        self.chooses = chooses;
+        self
     }
 
     /// What the file says of the model.
@@ -147,36 +161,6 @@ impl Decoder {
         self.pool.bytes()
     }
 
-    /// Reads the parts together and returns the logits that they ask for. Their rows share every product; only
-    /// attention is each part's own.
-    pub(crate) fn step(&self, parts: &mut [Part<'_, KvCache>]) -> Result<Vec<f32>, ComputeError> {
-        parts.iter().try_for_each(Part::check)?;
-        if parts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let logits = self.read_parts(parts);
-        logits.map_err(|error| explained(error, &self.device))
-    }
-
-    fn read_parts(&self, parts: &mut [Part<'_, KvCache>]) -> candle_core::Result<Vec<f32>> {
-        let asked: Vec<usize> = parts.iter().map(|part| part.logits).collect();
-        let counts: Vec<usize> = parts.iter().map(|part| part.tokens.len()).collect();
-        let hidden = self.hidden(parts)?;
-        let (mut rows, mut end) = (Vec::new(), 0);
-        for (asked, count) in asked.into_iter().zip(counts) {
-            end += count;
-            if asked > 0 {
-                rows.push(hidden.narrow(0, end - asked, asked)?);
-            }
-        }
-        if rows.is_empty() {
-            // What was queued has happened when a step has ended.
-            self.device.synchronize()?;
-            return Ok(Vec::new());
-        }
-        self.logits_of(&one_after_another(rows)?)
-    }
-
     /// Reads tokens that follow those in the cache, and returns the logits after the last of them.
     #[cfg(test)]
     pub(crate) fn forward(
@@ -196,16 +180,6 @@ impl Decoder {
         first: usize,
     ) -> candle_core::Result<Vec<f32>> {
         self.read_parts(&mut [Part::new(tokens, cache, tokens.len() - first)])
-    }
-
-    /// The logits after states: (rows, hidden) to (rows, vocabulary).
-    fn logits_of(&self, hidden: &Tensor) -> candle_core::Result<Vec<f32>> {
-        let normed = self.output_norm.forward(hidden)?;
-        let mut logits = self.output.forward(&normed)?.to_dtype(DType::F32)?;
-        if let Some(cap) = self.config.logit_cap.map(f64::from) {
-            logits = ((logits / cap)?.tanh()? * cap)?;
-        }
-        logits.flatten_all()?.to_vec1()
     }
 
     /// Memory of the weights that each token reads.
@@ -298,6 +272,7 @@ impl Decoder {
     fn embed(&self, words: &[u32]) -> candle_core::Result<Tensor> {
         let ids = Tensor::new(words, &self.device)?;
         let embedded = self.embedding.index_select(&ids, 0)?;
+        let embedded = embedded.to_dtype(self.compute.states)?;
         match self.config.embedding_scale {
             Some(scale) => embedded * f64::from(scale),
             None => Ok(embedded),

@@ -62,8 +62,13 @@ impl<'file> Weights<'file> {
 
     /// A tensor in the type of the states, checked to be finite.
     pub(super) fn dense(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
+        self.dense_as(name, dims, self.states)
+    }
+
+    /// A tensor in this type, checked to be finite.
+    pub(super) fn dense_as(&self, name: &str, dims: &[usize], dtype: DType) -> Result<Tensor> {
         self.mark_used(name);
-        let values = self.finite(name, dims)?.to_dtype(self.states);
+        let values = self.finite(name, dims)?.to_dtype(dtype);
         let placed = values.and_then(|values| values.to_device(self.device));
         placed.map_err(|error| self.failed(name, &error))
     }
@@ -96,7 +101,8 @@ impl<'file> Weights<'file> {
 
     /// The logits' map of a model that uses its embedding (vocabulary, hidden) for it.
     pub(super) fn tied_projection(&self, embedding: &Tensor) -> Result<Projection> {
-        let projection = Projection::dense(std::slice::from_ref(embedding), None);
+        let matrix = embedding.to_dtype(self.states);
+        let projection = matrix.and_then(|matrix| Projection::dense(&[matrix], None));
         projection.map_err(|error| self.failed("token_embd.weight", &error))
     }
 

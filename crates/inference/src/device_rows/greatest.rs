@@ -7,19 +7,28 @@
 
 use std::cmp::Ordering;
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
 /// Scores of a group.
-pub(super) const GROUP: usize = 64;
+pub(crate) const GROUP: usize = 64;
 /// Maxima that are sorted as they are.
 const FEW: usize = 2048;
+/// The most of the greatest that a device finds and sorts: a group for each is 8192 scores, whose places take 32 KB of the
+/// memory that a block of CUDA threads shares.
+pub(crate) const MOST_ON_DEVICE: usize = 128;
 /// The most rows that can be asked for: a device sorts some thousands of numbers at a time, a group for each.
 pub const MOST_GREATEST: usize = 100;
 
 /// The `k` greatest of the first `len` scores of each query: (queries, columns), with whole groups of columns.
 pub(super) fn greatest(scores: Tensor, len: usize, k: usize) -> Result<Vec<Vec<(usize, f32)>>> {
     // Of the last group some scores may be of no row; it takes the place of one group at most.
-    let wanted = k + 1;
+    let (columns, values) = best_groups(scores, k + 1)?;
+    Ok(choose(&columns.to_vec2()?, &values.to_vec2()?, len, k))
+}
+
+/// Some scores of each row and their columns, among them the `wanted` greatest: the groups with the greatest maxima.
+/// (rows, columns), with whole groups of columns, to twice (rows, fewer columns).
+fn best_groups(scores: Tensor, wanted: usize) -> Result<(Tensor, Tensor)> {
     let mut levels = vec![scores];
     while let Some(last) = levels.last()
         && last.dim(D::Minus1)? > FEW.max(GROUP * wanted)
@@ -28,7 +37,7 @@ pub(super) fn greatest(scores: Tensor, len: usize, k: usize) -> Result<Vec<Vec<(
         levels.push(maxima);
     }
     let Some(top) = levels.pop() else {
-        return Ok(Vec::new());
+        candle_core::bail!("there are no scores");
     };
     let mut columns = numbers(&top)?;
     let mut values = top;
@@ -37,19 +46,48 @@ pub(super) fn greatest(scores: Tensor, len: usize, k: usize) -> Result<Vec<Vec<(
         columns = opened(&best)?;
         values = below.gather(&columns, 1)?;
     }
-    Ok(choose(&columns.to_vec2()?, &values.to_vec2()?, len, k))
+    Ok((columns, values))
+}
+
+/// The `wanted` greatest scores of each row (or all, if there are not so many) and their columns, in order except that
+/// equal ones may have any: (rows, columns) to twice (rows, wanted). What fills up a last group is infinitely small.
+pub(crate) fn greatest_on_device(scores: &Tensor, wanted: usize) -> Result<(Tensor, Tensor)> {
+    let (columns, values) = best_groups(filled_up(scores.clone())?, wanted)?;
+    let places = places(&values, wanted.min(scores.dim(1)?))?;
+    Ok((columns.gather(&places, 1)?, values.gather(&places, 1)?))
+}
+
+/// The first group of each row that has the row's greatest score, and its scores: (rows, columns) to (rows, 1) and
+/// (rows, GROUP). Of a row with something that is no number it may be any group.
+pub(crate) fn greatest_group(scores: &Tensor) -> Result<(Tensor, Tensor)> {
+    let scores = filled_up(scores.clone())?;
+    let maxima = maxima(&scores)?;
+    let is_greatest = maxima.broadcast_eq(&maxima.max_keepdim(D::Minus1)?)?;
+    // A device may answer with any of equal ones. The first of their places is minus the greatest of these.
+    let places = numbers(&maxima)?.to_dtype(DType::F32)?.neg()?;
+    let last = scores.dim(1)? / GROUP - 1;
+    let last = Tensor::full(-(last as f32), maxima.shape(), scores.device())?;
+    let first = is_greatest.where_cond(&places, &last)?;
+    let first = first.max_keepdim(D::Minus1)?.neg()?.to_dtype(DType::U32)?;
+    let within = scores.gather(&opened(&first)?, 1)?;
+    Ok((first, within))
 }
 
 /// The greatest of each group: (queries, groups), filled up to whole groups of groups.
 fn maxima(scores: &Tensor) -> Result<Tensor> {
     let (queries, columns) = scores.dims2()?;
     let groups = columns / GROUP;
-    let maxima = scores.reshape((queries, groups, GROUP))?.max(D::Minus1)?;
-    match groups.next_multiple_of(GROUP) - groups {
-        0 => Ok(maxima),
+    filled_up(scores.reshape((queries, groups, GROUP))?.max(D::Minus1)?)
+}
+
+/// Scores with others behind them that are never the greatest, up to whole groups.
+fn filled_up(scores: Tensor) -> Result<Tensor> {
+    let (queries, columns) = scores.dims2()?;
+    match columns.next_multiple_of(GROUP) - columns {
+        0 => Ok(scores),
         missing => {
             let least = Tensor::full(f32::NEG_INFINITY, (queries, missing), scores.device())?;
-            Tensor::cat(&[&maxima, &least], 1)
+            Tensor::cat(&[&scores, &least], 1)
         }
     }
 }
@@ -67,8 +105,23 @@ fn numbers(scores: &Tensor) -> Result<Tensor> {
 /// Which columns have the `wanted` greatest values: (queries, wanted).
 fn best(values: &Tensor, columns: &Tensor, wanted: usize) -> Result<Tensor> {
     let wanted = wanted.min(values.dim(1)?);
-    let order = values.contiguous()?.arg_sort_last_dim(false)?;
-    columns.gather(&order.narrow(1, 0, wanted)?.contiguous()?, 1)
+    columns.gather(&places(values, wanted)?, 1)
+}
+
+/// The places of the `wanted` greatest values of each row, in order.
+fn places(values: &Tensor, wanted: usize) -> Result<Tensor> {
+    let sortable = match values.device().is_cpu() {
+        true => with_numbers_only(values)?,
+        false => values.contiguous()?,
+    };
+    let order = sortable.arg_sort_last_dim(false)?;
+    order.narrow(1, 0, wanted)?.contiguous()
+}
+
+/// The processor's sort panics where values have no order.
+fn with_numbers_only(values: &Tensor) -> Result<Tensor> {
+    let least = Tensor::full(f32::NEG_INFINITY, values.shape(), values.device())?;
+    values.eq(values)?.where_cond(values, &least)
 }
 
 /// The columns of groups, one level below: (queries, groups * GROUP).

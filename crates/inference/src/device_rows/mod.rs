@@ -11,7 +11,8 @@ use crate::device::{SelectedDevice, explained};
 use crate::error::ComputeError;
 
 pub use greatest::MOST_GREATEST;
-use greatest::{GROUP, greatest};
+use greatest::greatest;
+pub(crate) use greatest::{GROUP, MOST_ON_DEVICE, greatest_group, greatest_on_device};
 
 /// Scores that are computed at a time, so that their memory stays small beside that of many rows.
 const MOST_SCORES: usize = 1 << 26;

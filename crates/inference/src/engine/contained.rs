@@ -7,21 +7,22 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::model::{LanguageModel, Part, TokenCache};
+use super::scores::Scores;
 use crate::Error;
 use crate::error::compute_failed;
 
-/// What a request gets from a step: its rows of logits, one after the other.
-pub(super) type Logits = Result<Vec<f32>, Error>;
+/// What a request gets from a step.
+pub(super) type Scored = Result<Scores, Error>;
 
 /// One step; an outcome for each part.
 pub(super) fn step<M: LanguageModel>(
     name: &str,
     model: &M,
     mut parts: Vec<Part<'_, M::Cache>>,
-) -> Vec<Logits> {
+) -> Vec<Scored> {
     let before: Vec<usize> = parts.iter().map(|part| part.cache.len()).collect();
     match attempt(name, model, &mut parts) {
-        Ok(logits) => deal(logits, &parts).into_iter().map(Ok).collect(),
+        Ok(scores) => scores.into_iter().map(Ok).collect(),
         Err(error) => {
             for (part, length) in parts.iter_mut().zip(&before) {
                 part.cache.truncate(*length);
@@ -39,14 +40,14 @@ fn one_by_one<M: LanguageModel>(
     model: &M,
     parts: Vec<Part<'_, M::Cache>>,
     before: &[usize],
-) -> Vec<Logits> {
+) -> Vec<Scored> {
     let alone = parts.into_iter().zip(before).map(|(part, length)| {
         let mut part = [part];
         let outcome = attempt(name, model, &mut part);
         if outcome.is_err() {
             part[0].cache.truncate(*length);
         }
-        outcome
+        outcome.map(|scores| scores.into_iter().next().unwrap_or(Scores::NONE))
     });
     alone.collect()
 }
@@ -55,9 +56,9 @@ fn attempt<M: LanguageModel>(
     name: &str,
     model: &M,
     parts: &mut [Part<'_, M::Cache>],
-) -> Result<Vec<f32>, Error> {
+) -> Result<Vec<Scores>, Error> {
     contained(name, || {
-        let outcome = model.step(parts);
+        let outcome = model.scores(parts);
         outcome.map_err(|source| compute_failed(name, source))
     })
 }
@@ -74,26 +75,6 @@ pub(crate) fn contained<V>(
             message: panic_message(panic.as_ref()),
         })
     })
-}
-
-/// Cuts up the rows of a step, part by part.
-fn deal<C>(logits: Vec<f32>, parts: &[Part<'_, C>]) -> Vec<Vec<f32>> {
-    let rows: usize = parts.iter().map(|part| part.logits).sum();
-    if parts.len() == 1 || rows == 0 {
-        return std::iter::once(logits)
-            .chain(std::iter::repeat_with(Vec::new))
-            .take(parts.len())
-            .collect();
-    }
-    let width = logits.len() / rows;
-    let mut rest = logits.as_slice();
-    let mut dealt = Vec::with_capacity(parts.len());
-    for part in parts {
-        let (own, after) = rest.split_at(part.logits * width);
-        dealt.push(own.to_vec());
-        rest = after;
-    }
-    dealt
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

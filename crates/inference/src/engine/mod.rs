@@ -21,6 +21,7 @@ mod options;
 mod plan;
 mod prefix_tree;
 mod scheduler;
+mod scores;
 mod sequence;
 mod step_cost;
 
@@ -42,6 +43,7 @@ pub(crate) use job::Job;
 pub use metrics::{EngineMetrics, Outcome, RequestFigures, StepFigures};
 pub(crate) use model::{BLOCK_TOKENS, LanguageModel, Part, TokenCache};
 pub use options::EngineOptions;
+pub(crate) use scores::{Needed, Scores, deal};
 
 /// Whole contexts that there is memory for unless something else is asked for.
 const DEFAULT_CONTEXTS: usize = 8;

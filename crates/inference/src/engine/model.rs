@@ -2,6 +2,7 @@
 
 use longtrainer_kernels::PAGE_TOKENS;
 
+use super::scores::{Needed, Scores, deal};
 use crate::adapter::AppliedAdapter;
 use crate::error::ComputeError;
 use crate::soft::SoftSpan;
@@ -36,6 +37,13 @@ pub(crate) trait LanguageModel: Send + 'static {
     /// makes the former of the latter.
     fn step(&self, parts: &mut [Part<'_, Self::Cache>]) -> Result<Vec<f32>, ComputeError>;
 
+    /// A [`step`](Self::step) that may give each part less than all logits, if it [needs](Part::needed) no more: a
+    /// [`Scores`] for each. Whoever has the logits at hand gives them all.
+    fn scores(&self, parts: &mut [Part<'_, Self::Cache>]) -> Result<Vec<Scores>, ComputeError> {
+        let asked: Vec<usize> = parts.iter().map(|part| part.logits).collect();
+        Ok(deal(self.step(parts)?, &asked))
+    }
+
     /// A step of a single request.
     fn step_one(
         &self,
@@ -69,10 +77,12 @@ pub(crate) struct Part<'step, C> {
     pub(crate) cache: &'step mut C,
     /// After how many of the last tokens logits are wanted; none in the middle of a prompt.
     pub(crate) logits: usize,
+    /// How much of each row is needed.
+    pub(crate) needed: Needed,
 }
 
 impl<'step, C> Part<'step, C> {
-    /// A share without soft tokens and without an adapter.
+    /// A share without soft tokens and without an adapter, which needs all logits.
     pub(crate) fn new(tokens: &'step [u32], cache: &'step mut C, logits: usize) -> Self {
         Self {
             tokens,
@@ -80,6 +90,7 @@ impl<'step, C> Part<'step, C> {
             adapter: None,
             cache,
             logits,
+            needed: Needed::Logits,
         }
     }
 

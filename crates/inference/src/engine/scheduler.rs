@@ -9,7 +9,7 @@ use async_channel::Receiver;
 
 use super::TokenText;
 use super::cache_kind::CacheKind;
-use super::contained::{self, Logits};
+use super::contained::{self, Scored};
 use super::job::Job;
 use super::meter::Meter;
 use super::metrics::{Outcome, StepFigures};
@@ -246,7 +246,7 @@ impl<M: LanguageModel, T: TokenText> Scheduler<M, T> {
     }
 
     /// The outcome of each running request; none for those that read nothing.
-    fn compute(&mut self) -> Vec<Option<Logits>> {
+    fn compute(&mut self) -> Vec<Option<Scored>> {
         let is_in: Vec<bool> = self
             .running
             .iter()
@@ -266,12 +266,12 @@ impl<M: LanguageModel, T: TokenText> Scheduler<M, T> {
     }
 
     /// Gives each request what the step brought it, and ends those that are done.
-    fn settle(&mut self, outcomes: Vec<Option<Logits>>) {
+    fn settle(&mut self, outcomes: Vec<Option<Scored>>) {
         let mut counts = Counts::default();
         let mut states = Vec::with_capacity(outcomes.len());
         for (sequence, outcome) in self.running.iter_mut().zip(outcomes) {
             states.push(match outcome {
-                Some(logits) => sequence.settle(&self.name, &*self.text, logits, &mut counts),
+                Some(scores) => sequence.settle(&self.name, &*self.text, scores, &mut counts),
                 None => State::Running,
             });
         }

@@ -4,13 +4,14 @@ use std::cmp::min;
 
 use super::TokenText;
 use super::cache_kind::CacheKind;
-use super::contained::{Logits, contained};
+use super::contained::{Scored, contained};
 use super::drafts::{Drafter, Trust};
 use super::job::Job;
 use super::meter::Meter;
 use super::metrics::{Outcome, RequestFigures};
 use super::model::{BLOCK_TOKENS, Part, TokenCache};
 use super::plan::Progress;
+use super::scores::{Needed, Row, Scores};
 use super::step_cost::{StepCost, best_draft_length};
 use crate::answer_text::{AnswerText, Piece};
 use crate::error::compute_failed;
@@ -213,11 +214,29 @@ impl<C: TokenCache> Sequence<C> {
         let ends_prompt = self.cache.len() + self.pending.len() >= self.job.prompt.len();
         Some(Part {
             logits: if ends_prompt { self.drafted + 1 } else { 0 },
+            needed: self.needed(),
             tokens: &self.pending,
             soft: &self.job.soft,
             adapter: self.job.adapter.as_ref(),
             cache: &mut self.cache,
         })
+    }
+
+    /// How much must be known of each token's logits: a grammar may forbid whichever are the greatest, and log
+    /// probabilities are shares of the sum of all.
+    fn needed(&self) -> Needed {
+        if self.job.guide.is_some() || self.job.top_logprobs.is_some() {
+            return Needed::Logits;
+        }
+        self.sampler.enough(self.text(), self.drafted).into()
+    }
+
+    /// The text so far.
+    fn text(&self) -> Text<'_> {
+        Text {
+            tokens: &self.text,
+            prompt: self.job.prompt.len(),
+        }
     }
 
     /// Tokens of its step that are in no cache yet.
@@ -236,11 +255,11 @@ impl<C: TokenCache> Sequence<C> {
         &mut self,
         name: &str,
         text: &T,
-        logits: Logits,
+        scores: Scored,
         counts: &mut Counts,
     ) -> State {
-        let outcome = logits
-            .and_then(|logits| contained(name, || self.choose_all(name, text, logits, counts)));
+        let outcome = scores
+            .and_then(|scores| contained(name, || self.choose_all(name, text, scores, counts)));
         self.pending.clear();
         outcome.unwrap_or_else(State::Failed)
     }
@@ -249,19 +268,19 @@ impl<C: TokenCache> Sequence<C> {
         &mut self,
         name: &str,
         text: &T,
-        mut logits: Vec<f32>,
+        mut scores: Scores,
         counts: &mut Counts,
     ) -> Result<State> {
-        if logits.is_empty() {
+        if scores.is_empty() {
             return Ok(State::Running);
         }
-        check_numbers(name, &logits)?;
+        check_numbers(name, &scores)?;
         self.start_speculation();
-        let width = logits.len() / (self.drafted + 1);
+        let rows = scores.rows(self.drafted + 1);
         let drafts = self.pending.split_off(self.pending.len() - self.drafted);
         let read = self.cache.len() - drafts.len();
         let (mut state, mut accepted) = (State::Running, 0);
-        for (row, draft) in logits.chunks_exact_mut(width).zip(expected(&drafts)) {
+        for (row, draft) in rows.into_iter().zip(expected(&drafts)) {
             let chosen = self.choose(row)?;
             counts.chosen += 1;
             state = self.take(text, &chosen)?;
@@ -287,7 +306,20 @@ impl<C: TokenCache> Sequence<C> {
         }
     }
 
-    fn choose(&mut self, logits: &mut [f32]) -> Result<Choice> {
+    fn choose(&mut self, row: Row<'_>) -> Result<Choice> {
+        match row {
+            Row::Logits(logits) => self.choose_of_all(logits),
+            Row::Greatest(likeliest) => {
+                let text = Text {
+                    tokens: &self.text,
+                    prompt: self.job.prompt.len(),
+                };
+                Ok(self.sampler.choose_among(likeliest, text))
+            }
+        }
+    }
+
+    fn choose_of_all(&mut self, logits: &mut [f32]) -> Result<Choice> {
         let left = self.job.max_tokens.saturating_sub(self.answered() + 1);
         let text = Text {
             tokens: &self.text,
@@ -437,12 +469,11 @@ fn expected(drafts: &[u32]) -> impl Iterator<Item = Option<u32>> {
 }
 
 /// Weights were checked when they were loaded, but their products can still overflow.
-fn check_numbers(name: &str, logits: &[f32]) -> Result<()> {
-    if logits.iter().all(|logit| logit.is_finite()) {
-        return Ok(());
+fn check_numbers(name: &str, scores: &Scores) -> Result<()> {
+    match scores {
+        Scores::Logits(logits) if !logits.iter().all(|logit| logit.is_finite()) => Err(
+            compute_failed(name, "a logit is not a finite number".into()),
+        ),
+        _ => Ok(()),
     }
-    Err(compute_failed(
-        name,
-        "a logit is not a finite number".into(),
-    ))
 }

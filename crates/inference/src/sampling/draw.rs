@@ -24,9 +24,7 @@ impl Weights {
         let greatest = maximum(logits);
         let weight = |logit: f32| weight(logit, greatest, sampling.temperature);
         if let Some(count) = sampling.top_k {
-            let kept = weigh(top(logits, count), weight);
-            let total = sum(kept.iter().map(|(_, weight)| *weight));
-            return draw_filtered(kept, total, sampling, position);
+            return draw_among(top(logits, count), sampling, position);
         }
         if let Some(share) = sampling.top_p {
             self.weigh_all(logits, weight);
@@ -61,6 +59,16 @@ impl Weights {
         let enough = numbered.filter(|(_, weight)| f64::from(**weight) >= least && **weight > 0.0);
         sorted(enough.map(|((logit, token), _)| (token, *logit)).collect())
     }
+}
+
+/// Draws from all that are given, which are in the order of their logits: what top-k has left.
+pub(super) fn draw_among(tokens: Vec<(u32, f32)>, sampling: &Sampling, position: f64) -> u32 {
+    let greatest = tokens.first().map_or(0.0, |(_, logit)| *logit);
+    let kept = weigh(tokens, |logit| {
+        weight(logit, greatest, sampling.temperature)
+    });
+    let total = sum(kept.iter().map(|(_, weight)| *weight));
+    draw_filtered(kept, total, sampling, position)
 }
 
 /// The power of e that a token's probability is proportional to. Taking the greatest logit off first

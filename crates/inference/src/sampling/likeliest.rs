@@ -8,7 +8,7 @@ const LANES: usize = 16;
 const BLOCK: usize = 64 * LANES;
 
 /// The token of the greatest logit, in one pass.
-pub(super) fn likeliest(logits: &[f32]) -> u32 {
+pub(crate) fn likeliest(logits: &[f32]) -> u32 {
     let (mut greatest, mut block) = (f32::NEG_INFINITY, 0);
     for (index, logits) in logits.chunks(BLOCK).enumerate() {
         let candidate = maximum(logits);
@@ -70,7 +70,7 @@ fn keep_best(tokens: &mut Vec<(u32, f32)>, count: usize) {
 }
 
 /// The greater logit first, then the lower token.
-pub(super) fn by_logit(left: &(u32, f32), right: &(u32, f32)) -> Ordering {
+pub(crate) fn by_logit(left: &(u32, f32), right: &(u32, f32)) -> Ordering {
     // Adding 0 makes one of the two zeros.
     let order = (right.1 + 0.0).total_cmp(&(left.1 + 0.0));
     order.then(left.0.cmp(&right.0))

@@ -5,10 +5,14 @@
 //! temperature, softmax, top-k, top-p, min-p and one draw. Ties are broken by the lower token id, so
 //! that an answer depends on the seed and on nothing else.
 //!
+//! Where only some of the greatest logits can matter, [`Sampler::enough`] says how many, and they are enough: the
+//! choice [`among`] them is that among all.
+//!
 //! A draw takes exactly one random number however many tokens it chooses among. So a text whose
 //! tokens were guessed and then checked place by place is the text that would have come without
 //! guesses.
 
+mod among;
 mod check;
 mod draw;
 mod dry;
@@ -27,6 +31,7 @@ use logprobs::Logprobs;
 use penalties::{Penalties, add_bias};
 
 pub(crate) use check::check;
+pub(crate) use likeliest::{by_logit, likeliest};
 pub(crate) use mask::TokenMask;
 pub use settings::{Dry, Sampling};
 
@@ -134,7 +139,7 @@ impl Sampler {
             mask.apply(logits);
         }
         if self.sampling.temperature == 0.0 {
-            return likeliest::likeliest(logits);
+            return likeliest(logits);
         }
         self.weights
             .draw(&self.sampling, logits, self.random.random())

@@ -8,6 +8,26 @@ use std::collections::HashMap;
 use super::{Sampling, Text};
 use crate::soft::is_soft;
 
+/// The logits that a penalty can be taken from.
+pub(super) trait Logits {
+    /// The logit of a token, if it is among them.
+    fn of(&mut self, token: u32) -> Option<&mut f32>;
+}
+
+impl Logits for [f32] {
+    fn of(&mut self, token: u32) -> Option<&mut f32> {
+        self.get_mut(token as usize)
+    }
+}
+
+/// Some tokens with theirs.
+impl Logits for [(u32, f32)] {
+    fn of(&mut self, token: u32) -> Option<&mut f32> {
+        let pair = self.iter_mut().find(|(other, _)| *other == token);
+        pair.map(|(_, logit)| logit)
+    }
+}
+
 /// What the penalties of one request know of its text.
 #[derive(Debug, Default)]
 pub(super) struct Penalties {
@@ -22,7 +42,12 @@ pub(super) struct Penalties {
 
 impl Penalties {
     /// Applies repetition, frequency and presence penalties.
-    pub(super) fn apply(&mut self, sampling: &Sampling, text: Text<'_>, logits: &mut [f32]) {
+    pub(super) fn apply(
+        &mut self,
+        sampling: &Sampling,
+        text: Text<'_>,
+        logits: &mut (impl Logits + ?Sized),
+    ) {
         if sampling.repetition_penalty != 1.0 {
             let recent = recent(text.tokens, sampling.repetition_window);
             self.penalise_repetition(recent, sampling.repetition_penalty, logits);
@@ -34,17 +59,20 @@ impl Penalties {
     }
 
     /// Divides positive and multiplies negative logits of the tokens given, each once.
-    fn penalise_repetition(&mut self, tokens: &[u32], penalty: f32, logits: &mut [f32]) {
-        self.begin_round(logits.len());
+    fn penalise_repetition(
+        &mut self,
+        tokens: &[u32],
+        penalty: f32,
+        logits: &mut (impl Logits + ?Sized),
+    ) {
+        self.begin_round();
         for token in tokens {
-            let token = *token as usize;
-            let Some(logit) = logits.get_mut(token) else {
+            let Some(logit) = logits.of(*token) else {
                 continue;
             };
-            if self.rounds[token] == self.round {
+            if !self.is_first_of_round(*token as usize) {
                 continue;
             }
-            self.rounds[token] = self.round;
             let penalised = if *logit > 0.0 {
                 *logit / penalty
             } else {
@@ -54,12 +82,21 @@ impl Penalties {
         }
     }
 
-    fn begin_round(&mut self, vocabulary: usize) {
-        if self.rounds.len() < vocabulary || self.round == u32::MAX {
-            self.rounds = vec![0; vocabulary];
+    fn begin_round(&mut self) {
+        if self.round == u32::MAX {
+            self.rounds.clear();
             self.round = 0;
         }
         self.round += 1;
+    }
+
+    /// Whether a token of the vocabulary was not seen in this round.
+    fn is_first_of_round(&mut self, token: usize) -> bool {
+        if token >= self.rounds.len() {
+            self.rounds.resize(token + 1, 0);
+        }
+        let last = std::mem::replace(&mut self.rounds[token], self.round);
+        last != self.round
     }
 
     /// Counts what the answer has got since the last call. An answer only grows.
@@ -74,9 +111,9 @@ impl Penalties {
         self.counted = answer.len();
     }
 
-    fn penalise_answer(&self, sampling: &Sampling, logits: &mut [f32]) {
+    fn penalise_answer(&self, sampling: &Sampling, logits: &mut (impl Logits + ?Sized)) {
         for (token, count) in &self.counts {
-            if let Some(logit) = logits.get_mut(*token as usize) {
+            if let Some(logit) = logits.of(*token) {
                 let frequency = sampling.frequency_penalty * *count as f32;
                 *logit = finite(*logit - frequency - sampling.presence_penalty);
             }

@@ -139,7 +139,7 @@ fn run(model: &mut BareTextModel, test: TextTest, tokens: &[u32]) -> Result<Dura
         TextTest::Prompt { .. } => read_prompt(model, timed)?,
         TextTest::Generation { .. } => {
             for tokens in timed.chunks(test.rows()) {
-                model.read_together(tokens)?;
+                model.choose_together(tokens)?;
             }
         }
     }

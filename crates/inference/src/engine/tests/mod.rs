@@ -1,6 +1,7 @@
 //! The engine with a fake model.
 
 mod batches;
+mod chosen;
 mod ends;
 mod fake;
 mod memory;

@@ -1,5 +1,6 @@
 //! Each feature against a slow and obvious version of it, written here from its description.
 
+mod among;
 mod choosing;
 mod numbers;
 mod reference;
