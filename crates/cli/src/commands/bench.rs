@@ -168,11 +168,15 @@ pub(crate) fn run(flags: BenchFlags, mut session: Session) -> anyhow::Result<()>
     let asked = flags.split();
     let bench = Bench::new(asked.how.options(&session))?;
     let how = asked.how.clone();
-    let measurements = asked.measure(&bench, &session)?;
     if let Some(file) = &how.svg {
-        chart::write(file, &bench, &measurements)?;
+        chart::check(file)?;
     }
-    report::print(&mut session.output, how.form(), &bench, &measurements)
+    let measurements = asked.measure(&bench, &session)?;
+    report::print(&mut session.output, how.form(), &bench, &measurements)?;
+    match &how.svg {
+        Some(file) => chart::write(file, &bench, &measurements),
+        None => Ok(()),
+    }
 }
 
 /// What is asked of models of each kind, and how.
@@ -207,7 +211,7 @@ impl Asked {
             measurements.extend(plan.measure(bench, notes)?);
         }
         if let Some(flags) = self.shapes {
-            measurements.extend(ShapePlan::new(flags).measure(bench, notes)?);
+            measurements.extend(ShapePlan::new(flags)?.measure(bench, notes)?);
         }
         if let Some(flags) = self.search {
             measurements.push(plan::measure_search(&flags, bench, notes)?);

@@ -114,18 +114,18 @@ fn made_up_models_and_search_are_measured_without_any_file() {
         "--shape",
         "tiny-text,tiny-encoder",
         "--tests",
-        "2xtg4",
+        "2xtg4,frame",
         "--json",
     ];
-    world.run(&shape).expect(4, &["2xtg4", "tiny-encoder"]);
+    world.run(&shape).expect(4, &["frame", "tiny-encoder"]);
     let arguments = [
         "bench",
         "--shape",
-        "tiny-text",
+        "tiny-text,tiny-vision,tiny-encoder",
         "--weights",
         "q8_0",
         "--tests",
-        "pp8,2xtg4",
+        "1x8,pp8,2xtg4",
     ];
     let how = [
         "--repeat",
@@ -139,12 +139,13 @@ fn made_up_models_and_search_are_measured_without_any_file() {
         "--json",
     ];
     let printed = world.json(&[&arguments[..], &how].concat());
-    let [prompt, together] = &printed.as_array().unwrap()[..] else {
-        panic!("not two measurements: {printed}");
+    // Each shape has taken the tests of its kind.
+    let [prompt, together, _, _, embedding] = &printed.as_array().unwrap()[..] else {
+        panic!("not five measurements: {printed}");
     };
     assert_eq!(
-        (&prompt["test"], &together["test"]),
-        (&"pp8".into(), &"2xtg4".into())
+        [&prompt["test"], &together["test"], &embedding["test"]],
+        ["pp8", "2xtg4", "1x8"]
     );
     assert_eq!(prompt["model"], "tiny-text (q8_0)");
     assert_eq!(prompt["version"], env!("CARGO_PKG_VERSION"));
@@ -192,6 +193,11 @@ fn shapes_that_do_not_exist_are_named() {
             "at most 256",
         ),
         (&["--weights", "bf16"], 2, "--shape"),
+        (
+            &["--shape", "tiny-text", "--svg", "nowhere/chart.svg"],
+            4,
+            "nowhere/chart.svg",
+        ),
         (&["search", "--queries", "0"], 4, "queries is 0"),
     ] {
         world

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use longtrainer_inference::{EncoderShape, TextShape, VisionShape};
 
+use super::ShapeTest;
 use super::error::BenchError;
 
 /// The names of all shapes.
@@ -17,6 +18,18 @@ pub const SHAPE_NAMES: &str = "llama-8b, llama-3b, llama-1b, smollm2-1.7b, smoll
 pub struct Shape {
     pub(super) name: &'static str,
     pub(super) kind: ShapeKind,
+}
+
+impl Shape {
+    /// Whether a test is one of models of this kind.
+    pub fn can(&self, test: ShapeTest) -> bool {
+        match (&self.kind, test) {
+            (ShapeKind::Encoder(_), ShapeTest::Embedding(_) | ShapeTest::Saturated(_)) => true,
+            (ShapeKind::Text(_) | ShapeKind::Vision(..), ShapeTest::Text(_)) => true,
+            (ShapeKind::Vision(..), ShapeTest::Frame) => true,
+            _ => false,
+        }
+    }
 }
 
 /// What kind of model it is.

@@ -1,5 +1,6 @@
 //! The chart that `bench --svg` writes: how much of what the device can do each test reached.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 
 use longtrainer::bench::{Bench, Measurement};
@@ -28,6 +29,15 @@ const INK: RGBColor = RGBColor(0x22, 0x2b, 0x36);
 const PALE: RGBColor = RGBColor(0x6b, 0x77, 0x85);
 const TRACK: RGBColor = RGBColor(0xe8, 0xec, 0xf0);
 const BAR: RGBColor = RGBColor(0x2f, 0x6f, 0xb5);
+
+/// That a chart can be written there, before anything takes time. What is there stays.
+pub(super) fn check(path: &Path) -> Result<(), CliError> {
+    let mut open = OpenOptions::new();
+    let opened = open.create(true).append(true).open(path);
+    opened
+        .map(drop)
+        .map_err(CliError::io("write the chart", path))
+}
 
 /// Writes the chart of the measurements.
 pub(super) fn write(

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use longtrainer::InferenceError;
 use longtrainer::Precision;
 use longtrainer::VisionParts;
 use longtrainer::bench::{
@@ -162,24 +163,46 @@ pub(super) struct ShapePlan {
 }
 
 impl ShapePlan {
-    pub(super) fn new(flags: ShapeFlags) -> Self {
-        Self {
+    /// Each shape takes the tests of its kind; a test of none of them is refused.
+    pub(super) fn new(flags: ShapeFlags) -> anyhow::Result<Self> {
+        let names = || flags.shape.iter().map(ToString::to_string);
+        let is_of_none = |test: &&ShapeTest| !flags.shape.iter().any(|shape| shape.can(**test));
+        if let Some(test) = flags.tests.iter().find(is_of_none) {
+            let other_kind = BenchError::OtherKind {
+                test: test.to_string(),
+                model: names().collect::<Vec<_>>().join(", "),
+            };
+            return Err(longtrainer::Error::from(other_kind).into());
+        }
+        Ok(Self {
             shapes: flags.shape,
             weights: flags.weights.unwrap_or_default(),
             tests: flags.tests,
-        }
+        })
     }
 
     pub(super) fn measure(self, bench: &Bench, notes: Notes) -> anyhow::Result<Vec<Measurement>> {
         let mut measurements = Vec::new();
-        for shape in &self.shapes {
+        let is_asked =
+            |shape: &Shape| self.tests.is_empty() || self.tests.iter().any(|test| shape.can(*test));
+        for shape in self.shapes.iter().filter(|shape| is_asked(shape)) {
             notes.detail(format_args!("making {shape} up"));
             let mut model = bench.shape(shape, self.weights)?;
             let usual = model.usual();
-            let tests = chosen_tests(self.tests.clone(), &usual, notes, |test| model.check(*test))?;
+            let own = self.tests.iter().copied().filter(|test| shape.can(*test));
+            let tests = chosen_tests(own.collect(), &usual, notes, |test| model.check(*test))?;
             for test in tests {
                 notes.detail(format_args!("measuring {test}"));
-                measurements.push(model.measure(test)?);
+                match model.measure(test) {
+                    Ok(measurement) => measurements.push(measurement),
+                    // What was measured before it is worth having.
+                    Err(longtrainer::Error::Inference(
+                        full @ InferenceError::DeviceMemory { .. },
+                    )) => {
+                        notes.warn(format_args!("left out: {test} of {shape}: {full}"));
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(measurements)
