@@ -23,11 +23,12 @@ pub struct Shape {
 impl Shape {
     /// Whether a test is one of models of this kind.
     pub fn can(&self, test: ShapeTest) -> bool {
-        match (&self.kind, test) {
-            (ShapeKind::Encoder(_), ShapeTest::Embedding(_) | ShapeTest::Saturated(_)) => true,
-            (ShapeKind::Text(_) | ShapeKind::Vision(..), ShapeTest::Text(_)) => true,
-            (ShapeKind::Vision(..), ShapeTest::Frame) => true,
-            _ => false,
+        match test {
+            ShapeTest::Embedding(_) | ShapeTest::Saturated(_) => {
+                matches!(self.kind, ShapeKind::Encoder(_))
+            }
+            ShapeTest::Text(_) => !matches!(self.kind, ShapeKind::Encoder(_)),
+            ShapeTest::Frame => matches!(self.kind, ShapeKind::Vision(..)),
         }
     }
 }
