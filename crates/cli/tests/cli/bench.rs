@@ -195,7 +195,7 @@ fn shapes_that_do_not_exist_are_named() {
         (&["--weights", "bf16"], 2, "--shape"),
         (
             &["--shape", "tiny-text", "--svg", "nowhere/chart.svg"],
-            4,
+            1,
             "nowhere/chart.svg",
         ),
         (&["search", "--queries", "0"], 4, "queries is 0"),
