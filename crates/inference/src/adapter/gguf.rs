@@ -58,7 +58,7 @@ fn add(collected: &mut Collected<'_>, file: &ModelFile, path: &Path, name: &str)
         return Err(bad_tensor(path, name, SUPPORTED));
     };
     let dims = file.tensor_dims(name).unwrap_or_default();
-    let tensor = file.tensor(name, dims, &Device::Cpu)?;
+    let tensor = file.tensor(name, dims)?;
     let values = tensor.dequantize(&Device::Cpu);
     let values = values.map_err(|error| file.bad_tensor(name, error.to_string()))?;
     collected.add(target, half, name, &values, format(tensor.dtype()))

@@ -1,14 +1,14 @@
 //! Causal self-attention in which several query heads share a key head (Ainslie et al. 2023).
 //!
 //! The query heads of one key head are stacked into the rows of one matrix, so that keys and values
-//! are never repeated in memory.
+//! are never repeated in memory. Queries and keys are turned together, by tables that hold the scale of the scores.
 
 use candle_core::Tensor;
 
 use super::adapter::adapted_by;
 use super::config::DecoderConfig;
 use super::looks::Looks;
-use super::norm::{RmsNorm, normed_by};
+use super::norm::RmsNorm;
 use super::projection::Projection;
 use super::step::{Group, Step, one_after_another};
 use super::weights::Weights;
@@ -19,15 +19,38 @@ use crate::adapter::Site;
 #[derive(Debug)]
 pub(super) struct Attention {
     query_key_value: Projection,
-    query_norm: Option<RmsNorm>,
-    key_norm: Option<RmsNorm>,
+    head_norms: Option<HeadNorms>,
     output: Projection,
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
-    score_scale: f64,
     score_cap: Option<f64>,
     is_local: bool,
+}
+
+/// What queries and keys are normed by, head by head.
+#[derive(Debug)]
+struct HeadNorms {
+    queries: RmsNorm,
+    keys: RmsNorm,
+}
+
+impl HeadNorms {
+    /// Reads them, if the model has any.
+    fn load(
+        config: &DecoderConfig,
+        weights: &Weights<'_>,
+        name: &dyn Fn(&str) -> String,
+    ) -> Result<Option<Self>> {
+        if !config.has_head_norms {
+            return Ok(None);
+        }
+        let norm = |part: &str| RmsNorm::load(config, weights, &name(part), config.head_dim);
+        Ok(Some(Self {
+            queries: norm("attn_q_norm.weight")?,
+            keys: norm("attn_k_norm.weight")?,
+        }))
+    }
 }
 
 impl Attention {
@@ -39,19 +62,13 @@ impl Attention {
         name: &dyn Fn(&str) -> String,
     ) -> Result<Self> {
         let queries = config.heads * config.head_dim;
-        let head_norm = |part: &str| {
-            let load = || RmsNorm::load(config, weights, &name(part), config.head_dim);
-            config.has_head_norms.then(load).transpose()
-        };
         Ok(Self {
             query_key_value: weights.projection(&config.attention_parts(name), config.hidden)?,
-            query_norm: head_norm("attn_q_norm.weight")?,
-            key_norm: head_norm("attn_k_norm.weight")?,
+            head_norms: HeadNorms::load(config, weights, name)?,
             output: weights.projection(&[(name("attn_output"), config.hidden)], queries)?,
             heads: config.heads,
             kv_heads: config.kv_heads,
             head_dim: config.head_dim,
-            score_scale: config.score_scale.into(),
             score_cap: config.score_cap.map(f64::from),
             is_local: config.is_local(block),
         })
@@ -78,13 +95,15 @@ impl Attention {
 
     /// What the tokens look at, weighed: (tokens, queries).
     fn mix(&self, joined: &Tensor, step: &Step<'_>, block: usize) -> candle_core::Result<Tensor> {
-        let (queries, keys, values) = self.split(joined)?;
         let view = step.view(self.is_local);
-        let queries = view.angles.rotate(&normed_by(&self.query_norm, queries)?)?;
-        let keys = view.angles.rotate(&normed_by(&self.key_norm, keys)?)?;
-        step.store(block, &keys, &values)?;
         let cached = step.cached(block)?;
-        let queries = (queries * self.score_scale)?.to_dtype(cached.dtype())?;
+        let heads = self.by_head(joined)?;
+        let turned = view.angles.rotate(&self.normed(&heads)?)?;
+        let turned = turned.to_dtype(cached.dtype())?;
+        let queries = turned.narrow(0, 0, self.heads)?;
+        let keys = turned.narrow(0, self.heads, self.kv_heads)?;
+        let values = heads.narrow(0, self.heads + self.kv_heads, self.kv_heads)?;
+        step.store(block, &keys, &values.to_dtype(cached.dtype())?)?;
         let groups = step.groups().iter().zip(&view.sights);
         let mixed = groups.map(|(group, sight)| {
             let (keys, values) = sight.of(cached)?;
@@ -113,20 +132,23 @@ impl Attention {
         own.reshape(shape.as_slice())?.transpose(1, 2)?.contiguous()
     }
 
-    /// Queries (heads, tokens, head_dim), keys and values (kv_heads, tokens, head_dim).
-    fn split(&self, joined: &Tensor) -> candle_core::Result<(Tensor, Tensor, Tensor)> {
-        let queries = self.heads * self.head_dim;
-        let keys = self.kv_heads * self.head_dim;
-        let part = |start: usize, heads: usize| {
-            let part = joined.narrow(1, start, heads * self.head_dim)?;
-            let tokens = part.dim(0)?;
-            let split = part.contiguous()?.reshape((tokens, heads, self.head_dim))?;
-            split.transpose(0, 1)?.contiguous()
+    /// Queries, keys and values: (heads + 2 * kv_heads, tokens, head_dim). A single token's lie like that already.
+    fn by_head(&self, joined: &Tensor) -> candle_core::Result<Tensor> {
+        let heads = self.heads + 2 * self.kv_heads;
+        let split = joined.reshape((joined.dim(0)?, heads, self.head_dim))?;
+        split.transpose(0, 1)?.contiguous()
+    }
+
+    /// The queries and keys of all heads, normed in models that do that: (heads + kv_heads, tokens, head_dim).
+    fn normed(&self, heads: &Tensor) -> candle_core::Result<Tensor> {
+        let Some(norms) = &self.head_norms else {
+            return heads.narrow(0, 0, self.heads + self.kv_heads);
         };
-        Ok((
-            part(0, self.heads)?,
-            part(queries, self.kv_heads)?,
-            part(queries + keys, self.kv_heads)?,
-        ))
+        let queries = heads.narrow(0, 0, self.heads)?;
+        let keys = heads.narrow(0, self.heads, self.kv_heads)?;
+        Tensor::cat(
+            &[norms.queries.forward(&queries)?, norms.keys.forward(&keys)?],
+            0,
+        )
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Compute {
     pub(super) states: DType,
     /// Keys and values.
     pub(super) cache: DType,
+    /// Whether quantised matrices stay in the blocks that the file has them in, or become dense ones.
+    pub(super) keeps_blocks: bool,
 }
 
 impl Compute {
@@ -24,6 +26,7 @@ impl Compute {
     pub(super) const F32: Self = Self {
         states: DType::F32,
         cache: DType::F32,
+        keeps_blocks: false,
     };
 
     /// What suits the weights of a file and a device.
@@ -39,19 +42,30 @@ impl Compute {
         match weights {
             Some(GgmlDType::BF16) => Self::all(DType::BF16),
             Some(GgmlDType::F16) => Self::all(DType::F16),
-            Some(GgmlDType::F32) | None => Self::F32,
+            Some(GgmlDType::F32) | None => Self::all(DType::F32),
             Some(_) => Self {
                 states: DType::F32,
                 cache: DType::F16,
+                keeps_blocks: true,
             },
         }
     }
 
-    /// The same type for all.
+    /// The same, with quantised matrices made dense.
+    #[cfg(test)]
+    pub(crate) const fn without_blocks(self) -> Self {
+        Self {
+            keeps_blocks: false,
+            ..self
+        }
+    }
+
+    /// On a card, the same type for all.
     pub(crate) const fn all(dtype: DType) -> Self {
         Self {
             states: dtype,
             cache: dtype,
+            keeps_blocks: true,
         }
     }
 }
@@ -65,7 +79,7 @@ mod tests {
         let of = |dtype| Compute::on_a_card(Some(dtype));
         assert_eq!(of(GgmlDType::BF16), Compute::all(DType::BF16));
         assert_eq!(of(GgmlDType::F16), Compute::all(DType::F16));
-        assert_eq!(of(GgmlDType::F32), Compute::F32);
+        assert_eq!(of(GgmlDType::F32), Compute::all(DType::F32));
         let quantised = of(GgmlDType::Q4K);
         assert_eq!(
             (quantised.states, quantised.cache),

@@ -50,8 +50,8 @@ impl FeedForward {
     ) -> candle_core::Result<Tensor> {
         let both = self.gate_up.forward(input)?; // (tokens, 2 * width)
         let both = adapted_by(parts, block, Site::GateUp, input, both)?;
-        let gate = both.narrow(1, 0, self.width)?.contiguous()?;
-        let up = both.narrow(1, self.width, self.width)?.contiguous()?;
+        let gate = both.narrow(1, 0, self.width)?;
+        let up = both.narrow(1, self.width, self.width)?;
         let gate = match self.activation {
             Activation::Silu => gate.silu()?,
             Activation::GeluTanh => gate.gelu()?,

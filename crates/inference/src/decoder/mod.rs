@@ -90,7 +90,7 @@ impl Decoder {
         compute: Compute,
     ) -> Result<Self> {
         let config = DecoderConfig::from_gguf(file)?;
-        let weights = Weights::new(file, device).with_states(compute.states);
+        let weights = Weights::new(file, device).computing_in(compute);
         // The type of the cache is half as large as that of a quantised model's states.
         let table = [config.vocabulary, config.hidden];
         let embedding = weights.dense_as("token_embd.weight", &table, compute.cache)?;

@@ -33,7 +33,7 @@ impl Decoder {
         StepModel {
             rotary: &self.rotary,
             window: window.map(|window| window.tokens),
-            cached_heads: 2 * self.config.kv_heads,
+            kv_heads: self.config.kv_heads,
             head_dim: self.config.head_dim,
             device: &self.device,
         }

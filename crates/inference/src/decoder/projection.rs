@@ -24,7 +24,7 @@ enum Matrices {
     /// so that each output's weights lie together. `shares` are views of the same memory, each with
     /// some of the outputs.
     Dense { whole: Tensor, shares: Vec<Tensor> },
-    /// A quantised matrix each, as their types may differ.
+    /// Quantised matrices, neighbours of different types.
     Quantised(Vec<QMatMul>),
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Rotary {
     /// Those of blocks with a window, where they are others.
     local: Option<Frequencies>,
     magnitude: f32,
+    score_scale: f32,
     layout: RotaryLayout,
     device: Device,
 }
@@ -64,11 +65,13 @@ pub(crate) struct AngleTables {
     local: Option<AngleTable>,
 }
 
-/// The same for one kind of blocks, as tensors.
+/// The same for one kind of blocks, as tensors, all multiplied by the root of what scores are scaled by: so queries and
+/// keys that both are turned by them have scaled scores, at no cost.
 #[derive(Debug, Clone)]
 pub(super) struct Angles {
     cosines: Tensor,
     sines: Tensor,
+    root: f32,
     layout: RotaryLayout,
 }
 
@@ -85,6 +88,7 @@ impl Rotary {
             long: factors.long.map(|(most, long)| (most, global(&long))),
             local: local_base.map(|base| frequencies(base, 1.0, &vec![1.0; rotary.width / 2])),
             magnitude: rotary.magnitude,
+            score_scale: config.score_scale,
             layout: rotary.layout,
             device: weights.device().clone(),
         })
@@ -145,10 +149,15 @@ impl Rotary {
 
     /// A table of angles as tensors.
     pub(super) fn angles(&self, table: &AngleTable) -> Result<Angles> {
-        let tensor = |values: &[f32]| Tensor::from_slice(values, ((), table.pairs), &self.device);
+        let root = self.score_scale.sqrt();
+        let tensor = |values: &[f32]| {
+            let scaled: Vec<f32> = values.iter().map(|value| value * root).collect();
+            Tensor::from_vec(scaled, ((), table.pairs), &self.device)
+        };
         Ok(Angles {
             cosines: tensor(&table.cosines)?,
             sines: tensor(&table.sines)?,
+            root,
             layout: self.layout,
         })
     }
@@ -204,7 +213,8 @@ impl AngleTables {
 }
 
 impl Angles {
-    /// Rotates (heads, tokens, head_dim), contiguous, and gives f32; components beyond the angles stay as they are.
+    /// Rotates and scales (heads, tokens, head_dim), contiguous, and gives f32; components beyond the angles are scaled
+    /// alone.
     pub(super) fn rotate(&self, heads: &Tensor) -> Result<Tensor> {
         let heads = heads.to_dtype(DType::F32)?;
         let (width, head_dim) = (2 * self.cosines.dim(1)?, heads.dim(2)?);
@@ -212,7 +222,8 @@ impl Angles {
             return self.rotate_whole(&heads);
         }
         let rotated = self.rotate_whole(&heads.narrow(2, 0, width)?.contiguous()?)?;
-        Tensor::cat(&[&rotated, &heads.narrow(2, width, head_dim - width)?], 2)
+        let rest = heads.narrow(2, width, head_dim - width)?;
+        Tensor::cat(&[rotated, (rest * f64::from(self.root))?], 2)
     }
 
     fn rotate_whole(&self, heads: &Tensor) -> Result<Tensor> {

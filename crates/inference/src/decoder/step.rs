@@ -47,7 +47,7 @@ pub(super) struct Group {
 /// Where the keys and values of a group's rows go.
 #[derive(Debug)]
 enum Places {
-    /// Anywhere: (2 * kv_heads, rows, head_dim), each with the place of its row.
+    /// Anywhere: (kv_heads, rows, head_dim), each with the place of its row.
     Each(Tensor),
     /// Side by side.
     Runs(Vec<Run>),
@@ -68,8 +68,7 @@ pub(super) struct StepModel<'model> {
     pub(super) rotary: &'model Rotary,
     /// Positions that a token looks at in blocks with a window.
     pub(super) window: Option<usize>,
-    /// Heads of keys and values together.
-    pub(super) cached_heads: usize,
+    pub(super) kv_heads: usize,
     pub(super) head_dim: usize,
     pub(super) device: &'model Device,
 }
@@ -140,14 +139,16 @@ impl<'step> Step<'step> {
         }
     }
 
-    /// Stores the keys and values of all rows in a block: (kv_heads, rows, head_dim) each.
+    /// Stores the keys and values of all rows in a block: (kv_heads, rows, head_dim) each, in the type of the cache.
     pub(super) fn store(&self, block: usize, keys: &Tensor, values: &Tensor) -> Result<()> {
         let cached = self.cached(block)?;
-        let kept = |tensor: &Tensor| tensor.to_dtype(cached.dtype());
-        let rows = Tensor::cat(&[kept(keys)?, kept(values)?], 0)?;
-        self.groups
-            .iter()
-            .try_for_each(|group| group.store(cached, &rows))
+        let kv_heads = cached.dim(0)? / 2;
+        let cached_keys = cached.narrow(0, 0, kv_heads)?;
+        let cached_values = cached.narrow(0, kv_heads, kv_heads)?;
+        self.groups.iter().try_for_each(|group| {
+            group.store(&cached_keys, keys)?;
+            group.store(&cached_values, values)
+        })
     }
 }
 
@@ -234,7 +235,7 @@ impl Places {
         let places: Vec<u32> = runs.iter().map(|run| run.place as u32).collect();
         let rows = places.len();
         let places = Tensor::from_vec(places, (1, rows, 1), model.device)?;
-        let places = places.broadcast_as((model.cached_heads, rows, model.head_dim))?;
+        let places = places.broadcast_as((model.kv_heads, rows, model.head_dim))?;
         Ok(Self::Each(places.contiguous()?))
     }
 }

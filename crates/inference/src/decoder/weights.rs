@@ -4,16 +4,18 @@
 //! everything becomes f32, which its products are best at; on a graphics card quantised matrices stay
 //! so, where Candle has kernels for them, and others get the type of the states.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::quantized::{GgmlDType, QMatMul};
+use candle_core::quantized::{GgmlDType, QMatMul, QStorage, QTensor};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use longtrainer_kernels::{BlockFormat, DenseFormat, DenseMatrix, Matrix, QuantisedMatrix, Team};
 
+use super::compute::Compute;
 use super::projection::Projection;
 use crate::Result;
-use crate::model_file::ModelFile;
+use crate::model_file::{ModelFile, RawTensor};
 
 /// Weights that share a scale when a matrix is rounded.
 const BLOCK: usize = 32;
@@ -23,8 +25,8 @@ const BLOCK: usize = 32;
 pub(crate) struct Weights<'file> {
     file: &'file ModelFile,
     device: &'file Device,
-    /// What matrices are kept in that are not kept quantised.
-    states: DType,
+    /// What matrices are kept in.
+    compute: Compute,
     used: Mutex<HashSet<String>>,
 }
 
@@ -34,14 +36,14 @@ impl<'file> Weights<'file> {
         Self {
             file,
             device,
-            states: DType::F32,
+            compute: Compute::F32,
             used: Mutex::default(),
         }
     }
 
-    /// The same, with matrices that are not quantised in this type.
-    pub(super) fn with_states(self, states: DType) -> Self {
-        Self { states, ..self }
+    /// The same, with matrices kept in this way.
+    pub(super) fn computing_in(self, compute: Compute) -> Self {
+        Self { compute, ..self }
     }
 
     /// Where tensors go.
@@ -52,7 +54,7 @@ impl<'file> Weights<'file> {
     /// Whether a matrix stays in the blocks that the file has it in: on a card, which multiplies them.
     pub(super) fn keeps_quantised(&self, name: &str) -> bool {
         let dtype = self.file.tensor_dtype(name);
-        !self.device.is_cpu() && dtype.is_some_and(|dtype| dtype.block_size() > 1)
+        self.compute.keeps_blocks && dtype.is_some_and(|dtype| dtype.block_size() > 1)
     }
 
     /// Whether the file has a tensor of this name.
@@ -62,7 +64,7 @@ impl<'file> Weights<'file> {
 
     /// A tensor in the type of the states, checked to be finite.
     pub(super) fn dense(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
-        self.dense_as(name, dims, self.states)
+        self.dense_as(name, dims, self.compute.states)
     }
 
     /// A tensor in this type, checked to be finite.
@@ -83,13 +85,7 @@ impl<'file> Weights<'file> {
         let bias = self.joined_bias(parts)?;
         let is_kept = |(name, _): &(String, usize)| self.keeps_quantised(&format!("{name}.weight"));
         if parts.iter().any(is_kept) {
-            let matrices = parts.iter().map(|(name, outputs)| {
-                self.quantised(&format!("{name}.weight"), &[*outputs, inputs])
-            });
-            return Ok(Projection::quantised(
-                matrices.collect::<Result<_>>()?,
-                bias,
-            ));
+            return Ok(Projection::quantised(self.quantised(parts, inputs)?, bias));
         }
         let matrices = parts
             .iter()
@@ -101,7 +97,7 @@ impl<'file> Weights<'file> {
 
     /// The logits' map of a model that uses its embedding (vocabulary, hidden) for it.
     pub(super) fn tied_projection(&self, embedding: &Tensor) -> Result<Projection> {
-        let matrix = embedding.to_dtype(self.states);
+        let matrix = embedding.to_dtype(self.compute.states);
         let projection = matrix.and_then(|matrix| Projection::dense(&[matrix], None));
         projection.map_err(|error| self.failed("token_embd.weight", &error))
     }
@@ -186,11 +182,23 @@ impl<'file> Weights<'file> {
         Ok(Some(values))
     }
 
-    fn quantised(&self, name: &str, dims: &[usize]) -> Result<QMatMul> {
-        self.mark_used(name);
-        self.finite(name, dims)?;
-        let tensor = self.file.tensor(name, dims, self.device)?;
-        QMatMul::from_qtensor(tensor).map_err(|error| self.failed(name, &error))
+    /// Matrices in the blocks of the file: (outputs, inputs) each, neighbours of one type as one matrix.
+    fn quantised(&self, parts: &[(String, usize)], inputs: usize) -> Result<Vec<QMatMul>> {
+        let raw = parts.iter().map(|(name, outputs)| {
+            let (name, dims) = (format!("{name}.weight"), [*outputs, inputs]);
+            self.mark_used(&name);
+            self.finite(&name, &dims)?;
+            let raw = self.file.raw_tensor(&name, &dims)?;
+            Ok((name, raw))
+        });
+        let raw = raw.collect::<Result<Vec<(String, RawTensor<'_>)>>>()?;
+        let runs = raw.chunk_by(|(_, one), (_, next)| one.dtype == next.dtype);
+        let joined = runs.map(|run| {
+            let first = run.first().map_or("", |(name, _)| name.as_str());
+            let run: Vec<&RawTensor<'_>> = run.iter().map(|(_, raw)| raw).collect();
+            joined_blocks(&run, inputs, self.device).map_err(|error| self.failed(first, &error))
+        });
+        joined.collect()
     }
 
     fn joined_bias(&self, parts: &[(String, usize)]) -> Result<Option<Tensor>> {
@@ -217,7 +225,7 @@ impl<'file> Weights<'file> {
 
     /// The values on the CPU. One value that is not a number would silence every answer.
     fn finite(&self, name: &str, dims: &[usize]) -> Result<Tensor> {
-        let tensor = self.file.tensor(name, dims, &Device::Cpu)?;
+        let tensor = self.file.tensor(name, dims)?;
         let values = tensor
             .dequantize(&Device::Cpu)
             .map_err(|error| self.failed(name, &error))?;
@@ -274,10 +282,58 @@ pub(crate) fn kernel_format(dtype: GgmlDType) -> Option<KernelFormat> {
     }
 }
 
+/// Matrices of one type, one below the other: rows are whole blocks, so their bytes follow each other.
+fn joined_blocks(
+    matrices: &[&RawTensor<'_>],
+    inputs: usize,
+    device: &Device,
+) -> candle_core::Result<QMatMul> {
+    let Some(dtype) = matrices.first().map(|matrix| matrix.dtype) else {
+        candle_core::bail!("no matrix to join");
+    };
+    let bytes: Vec<&[u8]> = matrices.iter().map(|matrix| matrix.bytes).collect();
+    let bytes = bytes.concat();
+    let row_bytes = inputs / dtype.block_size() * dtype.type_size();
+    let outputs = bytes.len() / row_bytes.max(1);
+    let storage = QStorage::from_data(Cow::Owned(bytes), device, dtype)?;
+    QMatMul::from_qtensor(QTensor::new(storage, (outputs, inputs))?)
+}
+
 fn all_finite(values: &Tensor) -> candle_core::Result<bool> {
     let (storage, _) = values.storage_and_layout();
     match &*storage {
         Storage::Cpu(CpuStorage::F32(values)) => Ok(values.iter().all(|value| value.is_finite())),
         _ => candle_core::bail!("the values are not f32 on the CPU"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Module;
+
+    use super::*;
+
+    #[test]
+    fn matrices_of_one_type_multiply_as_one() {
+        let device = Device::Cpu;
+        let quantised = |outputs: usize| {
+            let values = Tensor::rand(-1f32, 1.0, (outputs, 64), &device).unwrap();
+            QTensor::quantize(&values, GgmlDType::Q4_1).unwrap()
+        };
+        let matrices = [quantised(5), quantised(3)];
+        let bytes = matrices.each_ref().map(|matrix| matrix.data().unwrap());
+        let raw = bytes.each_ref().map(|bytes| RawTensor {
+            dtype: GgmlDType::Q4_1,
+            bytes,
+        });
+        let joined = joined_blocks(&raw.each_ref(), 64, &device).unwrap();
+        let rows = Tensor::rand(-1f32, 1.0, (2, 64), &device).unwrap();
+        let each = matrices.map(|matrix| {
+            let matrix = QMatMul::from_qtensor(matrix).unwrap();
+            matrix.forward(&rows).unwrap()
+        });
+        let expected = Tensor::cat(&each, 1).unwrap().to_vec2::<f32>().unwrap();
+        let found = joined.forward(&rows).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(found, expected);
     }
 }

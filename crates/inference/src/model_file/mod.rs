@@ -231,10 +231,10 @@ impl ModelFile {
         Some(tensor.dtype)
     }
 
-    /// Reads a tensor, which must have these dimensions.
-    pub(crate) fn tensor(&self, name: &str, dims: &[usize], device: &Device) -> Result<QTensor> {
+    /// Reads a tensor, which must have these dimensions, to the processor.
+    pub(crate) fn tensor(&self, name: &str, dims: &[usize]) -> Result<QTensor> {
         let RawTensor { dtype, bytes } = self.raw_tensor(name, dims)?;
-        let storage = QStorage::from_data(Cow::Owned(bytes.to_vec()), device, dtype);
+        let storage = QStorage::from_data(Cow::Owned(bytes.to_vec()), &Device::Cpu, dtype);
         let tensor = storage.and_then(|storage| QTensor::new(storage, dims));
         tensor.map_err(|error| self.bad_tensor(name, error.to_string()))
     }

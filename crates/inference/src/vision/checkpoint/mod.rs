@@ -180,7 +180,7 @@ impl VisionCheckpoint {
 
 /// The values of a tensor of any type that GGUF has; the mapped pages are given back.
 fn dequantised(file: &ModelFile, name: &str, dims: &[usize]) -> Result<Vec<f32>, String> {
-    let tensor = file.tensor(name, dims, &Device::Cpu);
+    let tensor = file.tensor(name, dims);
     let tensor = tensor.map_err(|error| error.to_string())?;
     let values = tensor.dequantize(&Device::Cpu);
     let values = values.and_then(|values| values.flatten_all()?.to_vec1());
