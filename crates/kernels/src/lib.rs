@@ -11,6 +11,8 @@ mod aligned;
 #[cfg(any(target_arch = "x86_64", test))]
 mod amx;
 mod attention;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dense;
 mod disjoint;
 mod distance;
@@ -36,6 +38,11 @@ pub use activation::{gelu, gelu_tanh, gelu_tanh_product, relu, silu_product, sof
 pub use attention::{
     CacheShape, CacheStep, CausalAttention, KeyValueCache, PAGE_TOKENS, PagePool, Rows, Sequence,
     SharedPage, causal_attention, rounded_segment_attention, segment_attention,
+};
+#[cfg(feature = "cuda")]
+pub use cuda::{
+    FusedError, FusedKernels, FusedNumber, Gate, SoftmaxShape, Turn, Turned, keep_to_one_stream,
+    unused_pool_memory,
 };
 pub use dense::{DenseFormat, DenseMatrix, dense_product};
 pub use distance::{

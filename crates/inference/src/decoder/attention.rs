@@ -98,8 +98,8 @@ impl Attention {
         let view = step.view(self.is_local);
         let cached = step.cached(block)?;
         let heads = self.by_head(joined)?;
-        let turned = view.angles.rotate(&self.normed(&heads)?)?;
-        let turned = turned.to_dtype(cached.dtype())?;
+        let turned = self.normed(&heads)?;
+        let turned = step.fused().turned(&turned, &view.angles, cached.dtype())?;
         let queries = turned.narrow(0, 0, self.heads)?;
         let keys = turned.narrow(0, self.heads, self.kv_heads)?;
         let values = heads.narrow(0, self.heads + self.kv_heads, self.kv_heads)?;
@@ -111,8 +111,9 @@ impl Attention {
                 queries: self.queries_of(&queries, group)?,
                 keys,
                 values,
-                mask: sight.mask.as_ref(),
+                seen: &sight.seen,
                 score_cap: self.score_cap,
+                fused: step.fused(),
             };
             looks.weigh()
         });

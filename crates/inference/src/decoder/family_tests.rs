@@ -22,7 +22,10 @@ fn logits(model: &TinyModel, chunk: usize) -> Vec<f32> {
 
 /// Of a request of at most `limit` tokens.
 fn logits_in(model: &TinyModel, chunk: usize, limit: usize) -> Vec<f32> {
-    let decoder = load(model).unwrap();
+    logits_of(&load(model).unwrap(), chunk, limit)
+}
+
+fn logits_of(decoder: &Decoder, chunk: usize, limit: usize) -> Vec<f32> {
     let mut cache = decoder.new_cache(limit);
     let steps = TOKENS.chunks(chunk);
     let steps = steps.map(|tokens| decoder.forward(tokens, &mut cache).unwrap());
@@ -171,6 +174,8 @@ fn a_part_of_a_head_is_rotated_where_the_file_says() {
     let whole = logits(&TinyModel::new("phi3"), 12);
     let part = changed("phi3", "rope.dimension_count", Value::U32(6));
     assert!(distance(&whole, &logits(&part, 12)) > 1e-3);
+    let fuses = load(&part).unwrap().that_fuses();
+    assert!(distance(&logits(&part, 12), &logits_of(&fuses, 12, tiny::CONTEXT)) < 1e-4);
     for wrong in [7, 10] {
         let error = load(&changed("phi3", "rope.dimension_count", Value::U32(wrong)));
         let error = error.unwrap_err().to_string();

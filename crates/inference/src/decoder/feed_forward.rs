@@ -6,7 +6,7 @@ use super::adapter::adapted_by;
 use super::architecture::Activation;
 use super::config::DecoderConfig;
 use super::projection::Projection;
-use super::step::StepPart;
+use super::step::Step;
 use super::weights::Weights;
 use crate::Result;
 use crate::adapter::Site;
@@ -16,7 +16,6 @@ use crate::adapter::Site;
 pub(super) struct FeedForward {
     gate_up: Projection,
     down: Projection,
-    width: usize,
     activation: Activation,
 }
 
@@ -31,7 +30,6 @@ impl FeedForward {
         Ok(Self {
             gate_up: weights.projection(&config.feed_forward_parts(name), config.hidden)?,
             down: weights.projection(&[(name("ffn_down"), config.hidden)], width)?,
-            width,
             activation: config.activation,
         })
     }
@@ -45,19 +43,13 @@ impl FeedForward {
     pub(super) fn forward(
         &self,
         input: &Tensor,
-        parts: &[StepPart<'_>],
+        step: &Step<'_>,
         block: usize,
     ) -> candle_core::Result<Tensor> {
         let both = self.gate_up.forward(input)?; // (tokens, 2 * width)
-        let both = adapted_by(parts, block, Site::GateUp, input, both)?;
-        let gate = both.narrow(1, 0, self.width)?;
-        let up = both.narrow(1, self.width, self.width)?;
-        let gate = match self.activation {
-            Activation::Silu => gate.silu()?,
-            Activation::GeluTanh => gate.gelu()?,
-        };
-        let inner = (gate * up)?;
+        let both = adapted_by(step.parts(), block, Site::GateUp, input, both)?;
+        let inner = step.fused().gated(&both, self.activation)?;
         let output = self.down.forward(&inner)?;
-        adapted_by(parts, block, Site::Down, &inner, output)
+        adapted_by(step.parts(), block, Site::Down, &inner, output)
     }
 }

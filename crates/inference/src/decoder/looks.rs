@@ -3,7 +3,9 @@
 //! Scores are never there for all tokens of a long prompt at once: so many tokens are taken at a time that their
 //! scores stay within a bound, and of a lone request's positions only those that lie before the last of them.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
+
+use super::fused::{Fused, Scored, Seen};
 
 /// Scores that may be there at once: 256 MiB of them.
 const MOST_SCORES: usize = 1 << 26;
@@ -18,10 +20,10 @@ pub(super) struct Looks<'step> {
     pub(super) keys: Tensor,
     /// As the keys.
     pub(super) values: Tensor,
-    /// 0 or negative infinity: (parts, 1, tokens, positions).
-    pub(super) mask: Option<&'step Tensor>,
+    pub(super) seen: &'step Seen,
     /// Scores are kept within it by a hyperbolic tangent.
     pub(super) score_cap: Option<f64>,
+    pub(super) fused: &'step Fused,
 }
 
 impl Looks<'_> {
@@ -54,19 +56,16 @@ impl Looks<'_> {
         let queries = queries.reshape((kv_heads * parts, group * count, head_dim))?;
         let keys = self.keys.narrow(1, 0, shown)?;
         // (kv_heads * parts, group * count, shown)
-        let mut scores = queries.matmul(&keys.t()?)?.to_dtype(DType::F32)?;
-        if let Some(cap) = self.score_cap {
-            scores = ((scores / cap)?.tanh()? * cap)?;
-        }
-        if let Some(mask) = self.mask {
-            let mask = mask.narrow(2, first, count)?.narrow(3, 0, shown)?;
-            let shape = [kv_heads, parts, group, count, shown];
-            let masked = scores.reshape(shape.as_slice())?.broadcast_add(&mask)?;
-            scores = masked.reshape((kv_heads * parts, group * count, shown))?;
-        }
-        let shares = candle_nn::ops::softmax_last_dim(&scores)?;
-        let values = self.values.narrow(1, 0, shown)?;
-        let mixed = shares.to_dtype(values.dtype())?.matmul(&values)?;
+        let scores = queries.matmul(&keys.t()?)?;
+        let of = Scored {
+            parts,
+            group,
+            tokens: count,
+            first,
+            cap: self.score_cap,
+        };
+        let shares = self.fused.shares(scores, self.seen, of)?;
+        let mixed = shares.matmul(&self.values.narrow(1, 0, shown)?)?;
         mixed.reshape([kv_heads, parts, group, count, head_dim].as_slice())
     }
 
@@ -109,13 +108,14 @@ mod tests {
     fn the_bound_on_scores_changes_nothing() {
         for parts in [1, 3] {
             let (kv_heads, group, tokens, positions, head_dim) = (2, 3, 11, 20, 4);
-            let mask = causal(parts, tokens, positions);
+            let seen = Seen::Mask(causal(parts, tokens, positions));
             let looks = Looks {
                 queries: random(&[kv_heads, parts, group, tokens, head_dim]),
                 keys: random(&[kv_heads * parts, positions, head_dim]),
                 values: random(&[kv_heads * parts, positions, head_dim]),
-                mask: Some(&mask),
+                seen: &seen,
                 score_cap: Some(2.0),
+                fused: &Fused::default(),
             };
             let whole = looks.weigh().unwrap();
             assert_eq!(whole.dims(), [parts * tokens, kv_heads * group * head_dim]);

@@ -13,6 +13,7 @@ mod chosen;
 mod compute;
 mod config;
 mod feed_forward;
+mod fused;
 mod looks;
 mod norm;
 mod outcome;
@@ -44,6 +45,7 @@ pub(crate) use cache::KvCache;
 pub(crate) use compute::Compute;
 pub(crate) use config::DecoderConfig;
 use feed_forward::FeedForward;
+use fused::Fused;
 use norm::{RmsNorm, normed_by};
 use pool::{PageShape, Pool};
 use projection::Projection;
@@ -74,6 +76,7 @@ pub(crate) struct Decoder {
     /// Whether what requests need of the logits is found on the device.
     chooses: bool,
     device: Device,
+    fused: Fused,
     pool: Arc<Pool>,
 }
 
@@ -114,6 +117,7 @@ impl Decoder {
             // On the processor the logits are where tokens are chosen.
             chooses: !device.is_cpu(),
             device: device.clone(),
+            fused: Fused::on(device),
             pool,
         })
     }
@@ -122,6 +126,13 @@ impl Decoder {
     #[cfg(test)]
     pub(crate) fn that_chooses(mut self, chooses: bool) -> Self {
         self.chooses = chooses;
+        self
+    }
+
+    /// The same, with what lies between products done by the plain versions of what a card does in one.
+    #[cfg(test)]
+    pub(crate) fn that_fuses(mut self) -> Self {
+        self.fused = Fused::on_processor();
         self
     }
 
@@ -223,9 +234,10 @@ impl Block {
     ) -> candle_core::Result<Tensor> {
         let normed = self.attention_norm.forward(&hidden)?;
         let mixed = self.attention.forward(&normed, step, index)?;
-        let hidden = (hidden + normed_by(&self.attention_post_norm, mixed)?)?;
-        let normed = self.feed_forward_norm.forward(&hidden)?;
-        let inner = self.feed_forward.forward(&normed, step.parts(), index)?;
+        let mixed = normed_by(&self.attention_post_norm, mixed)?;
+        let norm = &self.feed_forward_norm;
+        let (hidden, normed) = step.fused().added_and_normed(&hidden, &mixed, norm)?;
+        let inner = self.feed_forward.forward(&normed, step, index)?;
         hidden + normed_by(&self.feed_forward_post_norm, inner)?
     }
 }

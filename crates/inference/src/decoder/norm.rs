@@ -9,8 +9,8 @@ use crate::Result;
 /// Divides by the root of the mean square, then scales each component.
 #[derive(Debug)]
 pub(super) struct RmsNorm {
-    scale: Tensor,
-    epsilon: f32,
+    pub(super) scale: Tensor,
+    pub(super) epsilon: f32,
 }
 
 impl RmsNorm {

@@ -36,6 +36,7 @@ impl Decoder {
             kv_heads: self.config.kv_heads,
             head_dim: self.config.head_dim,
             device: &self.device,
+            fused: &self.fused,
         }
     }
 

@@ -29,17 +29,12 @@ enum Matrices {
 }
 
 impl Projection {
-    /// Joins matrices of shape (outputs, inputs).
-    pub(super) fn dense(matrices: &[Tensor], bias: Option<Tensor>) -> Result<Self> {
-        let joined = match matrices {
-            [single] => single.clone(),
-            several => Tensor::cat(several, 0)?,
-        };
-        let shares = shares(&joined)?;
+    /// A matrix (outputs, inputs).
+    pub(super) fn dense(matrix: Tensor, bias: Option<Tensor>) -> Result<Self> {
         Ok(Self {
             matrices: Matrices::Dense {
-                whole: joined.t()?,
-                shares,
+                whole: matrix.t()?,
+                shares: shares(&matrix)?,
             },
             bias,
         })
@@ -122,7 +117,7 @@ mod tests {
         let matrix = Tensor::rand(-1f32, 1.0, (1027, 512), &device).unwrap();
         let bias = Tensor::rand(-1f32, 1.0, 1027, &device).unwrap();
         let rows = Tensor::rand(-1f32, 1.0, (2, 512), &device).unwrap();
-        let projection = Projection::dense(&[matrix], Some(bias)).unwrap();
+        let projection = Projection::dense(matrix, Some(bias)).unwrap();
         assert!(
             !shares(&Tensor::zeros((1027, 512), candle_core::DType::F32, &device).unwrap())
                 .unwrap()

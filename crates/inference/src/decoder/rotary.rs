@@ -3,7 +3,7 @@
 //! Angles are computed for the tokens of a step, not kept in a table for the whole context: a step
 //! needs few of them, and a context of 128,000 tokens would need 64 MB.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use longtrainer_kernels::RotaryLayout;
 
@@ -69,10 +69,11 @@ pub(crate) struct AngleTables {
 /// keys that both are turned by them have scaled scores, at no cost.
 #[derive(Debug, Clone)]
 pub(super) struct Angles {
-    cosines: Tensor,
-    sines: Tensor,
-    root: f32,
-    layout: RotaryLayout,
+    pub(super) cosines: Tensor,
+    pub(super) sines: Tensor,
+    pub(super) layout: RotaryLayout,
+    /// That root, for components that are not turned.
+    pub(super) scale: f32,
 }
 
 impl Rotary {
@@ -157,8 +158,8 @@ impl Rotary {
         Ok(Angles {
             cosines: tensor(&table.cosines)?,
             sines: tensor(&table.sines)?,
-            root,
             layout: self.layout,
+            scale: root,
         })
     }
 }
@@ -209,31 +210,5 @@ impl AngleTables {
     pub(crate) fn of(&self, is_local: bool) -> &AngleTable {
         let local = self.local.as_ref().filter(|_| is_local);
         local.unwrap_or(&self.global)
-    }
-}
-
-impl Angles {
-    /// Rotates and scales (heads, tokens, head_dim), contiguous, and gives f32; components beyond the angles are scaled
-    /// alone.
-    pub(super) fn rotate(&self, heads: &Tensor) -> Result<Tensor> {
-        let heads = heads.to_dtype(DType::F32)?;
-        let (width, head_dim) = (2 * self.cosines.dim(1)?, heads.dim(2)?);
-        if width == head_dim {
-            return self.rotate_whole(&heads);
-        }
-        let rotated = self.rotate_whole(&heads.narrow(2, 0, width)?.contiguous()?)?;
-        let rest = heads.narrow(2, width, head_dim - width)?;
-        Tensor::cat(&[rotated, (rest * f64::from(self.root))?], 2)
-    }
-
-    fn rotate_whole(&self, heads: &Tensor) -> Result<Tensor> {
-        let batch = heads.unsqueeze(0)?;
-        let rotated = match self.layout {
-            RotaryLayout::Interleaved => {
-                candle_nn::rotary_emb::rope_i(&batch, &self.cosines, &self.sines)
-            }
-            RotaryLayout::Halves => candle_nn::rotary_emb::rope(&batch, &self.cosines, &self.sines),
-        };
-        rotated?.squeeze(0)
     }
 }

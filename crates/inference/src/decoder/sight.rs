@@ -6,6 +6,8 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::cache::KvCache;
+use super::fused::Seen;
+use super::step::StepModel;
 use crate::engine::{BLOCK_TOKENS, TokenCache};
 
 /// What the tokens of a group look at in one kind of blocks.
@@ -15,9 +17,8 @@ pub(super) struct Sight {
     parts: usize,
     /// Positions that each part is shown.
     length: usize,
-    /// 0 where a token may look and negative infinity where it may not: (parts, 1, tokens, positions). None where
-    /// all may be seen.
-    pub(super) mask: Option<Tensor>,
+    /// What of them the tokens may look at.
+    pub(super) seen: Seen,
 }
 
 #[derive(Debug)]
@@ -30,11 +31,11 @@ enum Source {
 
 /// Where a part's tokens stand.
 #[derive(Debug, Clone, Copy)]
-struct Stand {
+pub(super) struct Stand {
     /// The first token's position.
-    position: usize,
+    pub(super) position: usize,
     /// The first position that is shown.
-    first: usize,
+    pub(super) first: usize,
 }
 
 impl Sight {
@@ -43,7 +44,7 @@ impl Sight {
         caches: &[&KvCache],
         count: usize,
         window: Option<usize>,
-        device: &Device,
+        model: StepModel<'_>,
     ) -> Result<Self> {
         let window = window.unwrap_or(usize::MAX);
         let first_of = |cache: &KvCache| (cache.len() + 1).saturating_sub(window);
@@ -54,13 +55,11 @@ impl Sight {
                     position: cache.len(),
                     first,
                 };
-                // A single token may look at all that is shown.
-                let mask = (count > 1).then(|| mask(&[stand], count, end - first, window, device));
                 return Ok(Self {
                     source: Source::Run(run.place),
                     parts: 1,
                     length: end - first,
-                    mask: mask.transpose()?,
+                    seen: seen(&[stand], count, end - first, window, model)?,
                 });
             }
         }
@@ -76,10 +75,10 @@ impl Sight {
         });
         let stands: Vec<Stand> = stands.collect();
         Ok(Self {
-            source: Source::Pages(page_table(pages, longest, device)?),
+            source: Source::Pages(page_table(pages, longest, model.device)?),
             parts: caches.len(),
             length,
-            mask: Some(mask(&stands, count, length, window, device)?),
+            seen: seen(&stands, count, length, window, model)?,
         })
     }
 
@@ -114,8 +113,31 @@ fn page_table(pages: Vec<Vec<u32>>, longest: usize, device: &Device) -> Result<T
     Tensor::from_vec(numbers, count, device)
 }
 
+/// What `count` tokens of each part see of `length` positions.
+fn seen(
+    stands: &[Stand],
+    count: usize,
+    length: usize,
+    window: usize,
+    model: StepModel<'_>,
+) -> Result<Seen> {
+    if model.fused.is_on() {
+        // A card has room for fewer positions than 2^32.
+        let leads = stands
+            .iter()
+            .map(|stand| (stand.position - stand.first) as u32);
+        let leads = Tensor::from_vec(leads.collect(), stands.len(), model.device)?;
+        return Ok(Seen::UpToOwn { leads, window });
+    }
+    match stands {
+        // A single token may look at all that is shown to it alone.
+        [stand] if count == 1 && stand.position + 1 - stand.first == length => Ok(Seen::All),
+        _ => mask(stands, count, length, window, model.device).map(Seen::Mask),
+    }
+}
+
 /// A token looks at `window` positions up to its own. Computed on the device: for a long prompt it is large.
-fn mask(
+pub(super) fn mask(
     stands: &[Stand],
     count: usize,
     length: usize,

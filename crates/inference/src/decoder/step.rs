@@ -7,6 +7,7 @@ use candle_core::{Device, Result, Tensor};
 
 use super::adapter::CandleAdapter;
 use super::cache::{KvCache, Run};
+use super::fused::Fused;
 use super::rotary::{Angles, Rotary, Span};
 use super::sight::Sight;
 use crate::engine::{Part, TokenCache};
@@ -21,6 +22,7 @@ pub(super) struct Step<'step> {
     global: View,
     /// In blocks with a window.
     local: Option<View>,
+    fused: &'step Fused,
 }
 
 /// A request's rows of a step.
@@ -71,6 +73,7 @@ pub(super) struct StepModel<'model> {
     pub(super) kv_heads: usize,
     pub(super) head_dim: usize,
     pub(super) device: &'model Device,
+    pub(super) fused: &'model Fused,
 }
 
 /// The order in which the parts' rows lie: those with equally many are neighbours, and fewer come first.
@@ -86,7 +89,7 @@ impl<'step> Step<'step> {
     pub(super) fn new(
         parts: Vec<&'step Part<'_, KvCache>>,
         tensors: Vec<Tensor>,
-        model: StepModel<'_>,
+        model: StepModel<'step>,
     ) -> Result<Self> {
         let sizes = parts.chunk_by(|one, next| one.tokens.len() == next.tokens.len());
         let members: Vec<Vec<&KvCache>> = sizes
@@ -98,8 +101,8 @@ impl<'step> Step<'step> {
         let tables = model.rotary.tables(&spans);
         let view = |is_local: bool, window: Option<usize>| -> Result<View> {
             let groups = groups.iter().zip(&members);
-            let sights = groups
-                .map(|(group, members)| Sight::new(members, group.count, window, model.device));
+            let sights =
+                groups.map(|(group, members)| Sight::new(members, group.count, window, model));
             Ok(View {
                 angles: model.rotary.angles(tables.of(is_local))?,
                 sights: sights.collect::<Result<_>>()?,
@@ -112,7 +115,13 @@ impl<'step> Step<'step> {
             parts,
             groups,
             tensors,
+            fused: model.fused,
         })
+    }
+
+    /// How what lies between products is done.
+    pub(super) fn fused(&self) -> &Fused {
+        self.fused
     }
 
     /// Whose rows are which.

@@ -73,40 +73,50 @@ fn parts_are_read_as_if_alone() {
 /// Requests of many lengths make a token together, some of them a guess of several, while others read their prompts.
 #[test]
 fn batches_of_every_kind_agree_with_requests_alone() {
-    for architecture in ["llama", "gemma3"] {
+    for architecture in ["llama", "qwen3", "gemma2", "gemma3", "phi3"] {
         let decoder = load(&TinyModel::new(architecture));
-        let lengths = [3, 130, 1, 257, 128, 40];
-        let steps = [1, 3, 1, 1, 3, 200];
-        let tokens = text(7);
-        let read = |count: usize| {
-            let mut cache = decoder.new_cache(usize::MAX);
-            decoder.step_one(&tokens[..count], &mut cache, 0).unwrap();
-            cache
-        };
-        let mut caches = lengths.map(read);
-        let sizes = lengths.iter().zip(steps);
-        let parts = caches.iter_mut().zip(sizes.clone());
-        let mut parts: Vec<_> = parts
-            .map(|(cache, (start, count))| Part::new(&tokens[*start..start + count], cache, 1))
-            .collect();
-        let together = decoder.step(&mut parts).unwrap();
-        let alone = sizes.map(|(start, count)| {
-            let mut cache = read(*start);
-            decoder
-                .step_one(&tokens[*start..start + count], &mut cache, 1)
-                .unwrap()
-        });
-        assert_close(&together, &alone.collect::<Vec<_>>().concat(), architecture);
-        for (cache, (length, step)) in caches.iter().zip(lengths.iter().zip(steps)) {
-            assert_eq!(cache.len(), length + step);
-        }
+        agrees_with_requests_alone(&decoder, &decoder, architecture);
+        let fuses = load(&TinyModel::new(architecture)).that_fuses();
+        agrees_with_requests_alone(&fuses, &decoder, architecture);
+    }
+}
+
+fn agrees_with_requests_alone(decoder: &Decoder, alone: &Decoder, what: &str) {
+    let lengths = [3, 130, 1, 257, 128, 40];
+    let steps = [1, 3, 1, 1, 3, 200];
+    let tokens = text(7);
+    let read = |decoder: &Decoder, count: usize| {
+        let mut cache = decoder.new_cache(usize::MAX);
+        decoder.step_one(&tokens[..count], &mut cache, 0).unwrap();
+        cache
+    };
+    let mut caches = lengths.map(|count| read(decoder, count));
+    let sizes = lengths.iter().zip(steps);
+    let parts = caches.iter_mut().zip(sizes.clone());
+    let mut parts: Vec<_> = parts
+        .map(|(cache, (start, count))| Part::new(&tokens[*start..start + count], cache, 1))
+        .collect();
+    let together = decoder.step(&mut parts).unwrap();
+    let expected = sizes.map(|(start, count)| {
+        let mut cache = read(alone, *start);
+        alone
+            .step_one(&tokens[*start..start + count], &mut cache, 1)
+            .unwrap()
+    });
+    assert_close(&together, &expected.collect::<Vec<_>>().concat(), what);
+    for (cache, (length, step)) in caches.iter().zip(lengths.iter().zip(steps)) {
+        assert_eq!(cache.len(), length + step);
     }
 }
 
 /// Two requests that grow in turn get pages that do not lie side by side.
 #[test]
 fn pages_lie_anywhere() {
-    let decoder = load(&TinyModel::new("gemma3"));
+    lie_anywhere(&load(&TinyModel::new("gemma3")));
+    lie_anywhere(&load(&TinyModel::new("gemma3")).that_fuses());
+}
+
+fn lie_anywhere(decoder: &Decoder) {
     let tokens = text(7);
     let mut caches = [(); 2].map(|()| decoder.new_cache(usize::MAX));
     for part in tokens.chunks(100) {
@@ -129,7 +139,11 @@ fn pages_lie_anywhere() {
 /// What a failed request leaves behind harms nobody who gets its memory.
 #[test]
 fn what_is_no_number_stays_with_its_request() {
-    let decoder = load(&TinyModel::new("llama"));
+    stays_with_its_request(&load(&TinyModel::new("llama")));
+    stays_with_its_request(&load(&TinyModel::new("llama")).that_fuses());
+}
+
+fn stays_with_its_request(decoder: &Decoder) {
     let tokens = text(7);
     let (mut kept, mut bad) = (decoder.new_cache(usize::MAX), decoder.new_cache(usize::MAX));
     decoder.step_one(&tokens[..3], &mut kept, 0).unwrap();

@@ -69,10 +69,15 @@ impl<'file> Weights<'file> {
 
     /// A tensor in this type, checked to be finite.
     pub(super) fn dense_as(&self, name: &str, dims: &[usize], dtype: DType) -> Result<Tensor> {
+        let values = self.on_processor(name, dims, dtype)?;
+        let placed = values.to_device(self.device);
+        placed.map_err(|error| self.failed(name, &error))
+    }
+
+    fn on_processor(&self, name: &str, dims: &[usize], dtype: DType) -> Result<Tensor> {
         self.mark_used(name);
         let values = self.finite(name, dims)?.to_dtype(dtype);
-        let placed = values.and_then(|values| values.to_device(self.device));
-        placed.map_err(|error| self.failed(name, &error))
+        values.map_err(|error| self.failed(name, &error))
     }
 
     /// Linear maps of one input, each with a bias if the file has one, joined to one product:
@@ -87,18 +92,22 @@ impl<'file> Weights<'file> {
         if parts.iter().any(is_kept) {
             return Ok(Projection::quantised(self.quantised(parts, inputs)?, bias));
         }
-        let matrices = parts
-            .iter()
-            .map(|(name, outputs)| self.dense(&format!("{name}.weight"), &[*outputs, inputs]));
+        let matrices = parts.iter().map(|(name, outputs)| {
+            let name = format!("{name}.weight");
+            self.on_processor(&name, &[*outputs, inputs], self.compute.states)
+        });
         let matrices = matrices.collect::<Result<Vec<Tensor>>>()?;
         let first = parts.first().map_or("", |(name, _)| name.as_str());
-        Projection::dense(&matrices, bias).map_err(|error| self.failed(first, &error))
+        // Joined before they go to a card, which needs no room for both then.
+        let joined = below_each_other(&matrices).and_then(|joined| joined.to_device(self.device));
+        let projection = joined.and_then(|joined| Projection::dense(joined, bias));
+        projection.map_err(|error| self.failed(first, &error))
     }
 
     /// The logits' map of a model that uses its embedding (vocabulary, hidden) for it.
     pub(super) fn tied_projection(&self, embedding: &Tensor) -> Result<Projection> {
         let matrix = embedding.to_dtype(self.compute.states);
-        let projection = matrix.and_then(|matrix| Projection::dense(&[matrix], None));
+        let projection = matrix.and_then(|matrix| Projection::dense(matrix, None));
         projection.map_err(|error| self.failed("token_embd.weight", &error))
     }
 
@@ -279,6 +288,13 @@ pub(crate) fn kernel_format(dtype: GgmlDType) -> Option<KernelFormat> {
         GgmlDType::F16 => Some(KernelFormat::Dense(DenseFormat::F16)),
         GgmlDType::BF16 => Some(KernelFormat::Dense(DenseFormat::Bf16)),
         _ => None,
+    }
+}
+
+fn below_each_other(matrices: &[Tensor]) -> candle_core::Result<Tensor> {
+    match matrices {
+        [single] => Ok(single.clone()),
+        several => Tensor::cat(several, 0),
     }
 }
 

@@ -7,8 +7,9 @@
 use candle_core::cuda::CudaError;
 use candle_core::cuda::cudarc::driver::sys::CUresult;
 use candle_core::cuda::cudarc::driver::{CudaContext, DriverError};
-use candle_core::{CudaDevice, Device, Error as CandleError, Tensor};
-use longtrainer_kernels::shared_library_opens;
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
+use candle_core::{CudaDevice, DType, Device, Error as CandleError, Module, Tensor};
+use longtrainer_kernels::{keep_to_one_stream, shared_library_opens, unused_pool_memory};
 
 use super::details::{DeviceDetails, DeviceMemory};
 use super::problem::{self as problems, DeviceProblem};
@@ -53,6 +54,9 @@ pub(super) fn open(number: usize) -> Result<Device, DeviceProblem> {
     let cards = CudaContext::device_count().map_err(driver_problem)?;
     check_number(number, usize::try_from(cards).unwrap_or(0))?;
     let device = super::guarded(move || Device::new_cuda_with_stream(number))?;
+    if let Device::Cuda(device) = &device {
+        keep_to_one_stream(device.cuda_stream().context()).map_err(driver_problem)?;
+    }
     try_out(&device).map_err(|error| problems::of(&error))?;
     Ok(device)
 }
@@ -77,12 +81,27 @@ fn check_number(number: usize, count: usize) -> Result<(), DeviceProblem> {
     }
 }
 
+/// A product of each kind that models are made of. Those with blocks do not tell when they were not computed.
 fn try_out(device: &Device) -> candle_core::Result<()> {
-    let one = (Tensor::ones(1, candle_core::DType::F32, device)? * 2.0)?;
-    match one.to_vec1::<f32>()?.as_slice() {
-        [2.0] => Ok(()),
-        wrong => candle_core::bail!("it says that twice one is {wrong:?}"),
+    const WIDTH: usize = 256;
+    let ones = |rows: usize, dtype| Tensor::ones((rows, WIDTH), dtype, device);
+    let blocks = QTensor::quantize(&ones(32, DType::F32)?, GgmlDType::Q8_0)?;
+    let blocks = QMatMul::from_qtensor(blocks)?;
+    let products = [
+        ones(9, DType::BF16)?.matmul(&ones(32, DType::BF16)?.t()?)?,
+        blocks.forward(&ones(1, DType::F32)?)?,
+        blocks.forward(&ones(9, DType::F32)?)?,
+    ];
+    for product in products {
+        let numbers = product.to_dtype(DType::F32)?.flatten_all()?;
+        for number in numbers.to_vec1::<f32>()? {
+            let is_right = (number - WIDTH as f32).abs() < 1.0;
+            if !is_right {
+                candle_core::bail!("it says that {WIDTH} ones add up to {number}");
+            }
+        }
     }
+    Ok(())
 }
 
 pub(super) fn details(device: &CudaDevice) -> Option<DeviceDetails> {
@@ -98,8 +117,9 @@ pub(super) fn details(device: &CudaDevice) -> Option<DeviceDetails> {
 pub(super) fn memory(device: &CudaDevice) -> Option<DeviceMemory> {
     let stream = device.cuda_stream();
     let (free, total) = stream.context().mem_get_info().ok()?;
+    let kept = unused_pool_memory(stream.context()).ok()?;
     Some(DeviceMemory {
-        free: free as u64,
+        free: free as u64 + kept,
         total: total as u64,
     })
 }

@@ -14,7 +14,8 @@ pub struct DeviceDetails {
 /// Memory of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceMemory {
-    /// Bytes that nobody has taken.
+    /// Bytes that this process may still take: those that nobody has taken, and those that it has given back and keeps
+    /// for its next use.
     pub free: u64,
     /// Bytes in all.
     pub total: u64,

@@ -42,7 +42,9 @@ fn best_groups(scores: Tensor, wanted: usize) -> Result<(Tensor, Tensor)> {
     let mut columns = numbers(&top)?;
     let mut values = top;
     while let Some(below) = levels.pop() {
-        let best = best(&values, &columns, wanted)?;
+        // What fills up a level is among the greatest where others are infinitely small or no numbers.
+        let last = below.dim(D::Minus1)? / GROUP - 1;
+        let best = best(&values, &columns, wanted)?.minimum(last as f64)?;
         columns = opened(&best)?;
         values = below.gather(&columns, 1)?;
     }

@@ -16,6 +16,8 @@ pub(crate) use greatest::{GROUP, MOST_ON_DEVICE, greatest_group, greatest_on_dev
 
 /// Scores that are computed at a time, so that their memory stays small beside that of many rows.
 const MOST_SCORES: usize = 1 << 26;
+/// Numbers that are copied at a time: Candle counts those of a copy in 32 bits, and leaves out what is beyond.
+const MOST_COPIED: usize = 1 << 30;
 /// Rows that there is room for at first; a multiple of a group's.
 const FIRST_CAPACITY: usize = 16 * GROUP;
 
@@ -143,7 +145,11 @@ impl DeviceRows {
         }
         let larger = needed.next_multiple_of(GROUP).max(2 * capacity);
         let rows = room(larger, self.width, &self.device)?;
-        rows.slice_set(&self.rows, 0, 0)?;
+        let at_once = (MOST_COPIED / self.width).max(1);
+        for start in (0..self.len).step_by(at_once) {
+            let some = self.rows.narrow(0, start, at_once.min(self.len - start))?;
+            rows.slice_set(&some, 0, start)?;
+        }
         self.rows = rows;
         Ok(())
     }

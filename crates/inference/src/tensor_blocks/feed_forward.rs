@@ -1,6 +1,6 @@
 //! The feed-forward part: to more values, through an activation, and back.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::bytes;
 use super::loader::Loader;
@@ -80,7 +80,11 @@ impl FeedForward {
         let inner = states.reshape((texts * tokens, width))?.matmul(&self.up)?;
         let inner = match self.activation {
             Activation::Gelu => inner.gelu_erf()?,
-            Activation::GeluTanh => inner.gelu()?,
+            // In 16 bits Candle adds one to what is nearly minus one.
+            Activation::GeluTanh => inner
+                .to_dtype(DType::F32)?
+                .gelu()?
+                .to_dtype(inner.dtype())?,
             Activation::Relu => inner.relu()?,
         };
         let outputs = inner.matmul(&self.down)?;

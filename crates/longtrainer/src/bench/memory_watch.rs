@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use longtrainer_inference::SelectedDevice;
 
-/// Between two looks. What is taken for a shorter time may be missed.
-const PAUSE: Duration = Duration::from_millis(2);
+/// Between two looks, which a card answers between its other calls. What is taken for a shorter time may be missed.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A thread that looks until it is told to stop.
 pub(super) struct MemoryWatch {

@@ -1,0 +1,149 @@
+//! That what is done in one comes to what Candle's operators come to, on small tensors of a device.
+
+use candle_core::{DType, Device, Result, Tensor};
+use longtrainer_kernels::RotaryLayout;
+
+use super::Fused;
+use super::softmax::{Scored, Seen};
+use crate::decoder::architecture::Activation;
+use crate::decoder::norm::RmsNorm;
+use crate::decoder::rotary::Angles;
+use crate::decoder::sight::{Stand, mask};
+
+/// Tokens of each part, and where the parts' first tokens stand among the positions.
+const TOKENS: usize = 4;
+const LEADS: [u32; 3] = [0, 17, 296];
+const POSITIONS: usize = 300;
+
+/// An error that says what is wrong, if anything is.
+pub(super) fn check(fused: &Fused, device: &Device) -> Result<()> {
+    let dtypes: &[DType] = match device {
+        // The plain versions have one type.
+        Device::Cpu => &[DType::F32],
+        _ => &[DType::F32, DType::F16, DType::BF16],
+    };
+    dtypes.iter().try_for_each(|dtype| {
+        let check = Check {
+            fused,
+            device,
+            dtype: *dtype,
+        };
+        check.turned(*dtype)?;
+        check.gated()?;
+        check.added_and_normed()?;
+        check.shares(None, usize::MAX)?;
+        check.shares(Some(2.0), 5)
+    })?;
+    let quantised = Check {
+        fused,
+        device,
+        dtype: DType::F32,
+    };
+    match device {
+        Device::Cpu => Ok(()),
+        _ => quantised.turned(DType::F16),
+    }
+}
+
+struct Check<'fused> {
+    fused: &'fused Fused,
+    device: &'fused Device,
+    dtype: DType,
+}
+
+impl Check<'_> {
+    fn turned(&self, to: DType) -> Result<()> {
+        for (layout, pairs) in [(RotaryLayout::Interleaved, 32), (RotaryLayout::Halves, 20)] {
+            let angles = Angles {
+                cosines: self.random(&[5, pairs])?.to_dtype(DType::F32)?,
+                sines: self.random(&[5, pairs])?.to_dtype(DType::F32)?,
+                layout,
+                scale: 0.5,
+            };
+            let heads = self.random(&[3, 5, 64])?;
+            self.compare("turned", |fused| fused.turned(&heads, &angles, to))?;
+        }
+        Ok(())
+    }
+
+    fn gated(&self) -> Result<()> {
+        let both = self.random(&[5, 2 * 150])?;
+        for activation in [Activation::Silu, Activation::GeluTanh] {
+            self.compare("gated", |fused| fused.gated(&both, activation))?;
+        }
+        Ok(())
+    }
+
+    fn added_and_normed(&self) -> Result<()> {
+        let (states, more) = (self.random(&[5, 600])?, self.random(&[5, 600])?);
+        let norm = RmsNorm {
+            scale: self.random(&[600])?,
+            epsilon: 1e-5,
+        };
+        self.compare("added", |fused| {
+            Ok(fused.added_and_normed(&states, &more, &norm)?.0)
+        })?;
+        self.compare("normed", |fused| {
+            Ok(fused.added_and_normed(&states, &more, &norm)?.1)
+        })
+    }
+
+    fn shares(&self, cap: Option<f64>, window: usize) -> Result<()> {
+        let (kv_heads, group, first, tokens) = (2, 2, 1, TOKENS - 1);
+        let stands = LEADS.map(|lead| Stand {
+            position: lead as usize,
+            first: 0,
+        });
+        let mask = mask(&stands, TOKENS, POSITIONS, window, self.device)?;
+        let leads = Tensor::new(&LEADS, self.device)?;
+        let of = Scored {
+            parts: LEADS.len(),
+            group,
+            tokens,
+            first,
+            cap,
+        };
+        let scores = self.random(&[kv_heads * LEADS.len(), group * tokens, POSITIONS])?;
+        let mask = Seen::Mask(mask);
+        let leads = Seen::UpToOwn { leads, window };
+        self.compare("shares", |fused| match fused.is_on() {
+            true => fused.shares(scores.clone(), &leads, of),
+            false => fused.shares(scores.clone(), &mask, of),
+        })
+    }
+
+    fn random(&self, shape: &[usize]) -> Result<Tensor> {
+        let numbers = Tensor::rand(-2f32, 2.0, shape, &Device::Cpu)?;
+        numbers.to_device(self.device)?.to_dtype(self.dtype)
+    }
+
+    fn compare(&self, what: &str, compute: impl Fn(&Fused) -> Result<Tensor>) -> Result<()> {
+        let (found, expected) = (compute(self.fused)?, compute(&Fused::default())?);
+        let allowed = match self.dtype {
+            DType::BF16 => 0.1,
+            DType::F16 => 0.01,
+            _ if found.dtype() == DType::F16 => 0.01,
+            _ => 1e-4,
+        };
+        // Compared here: a card's maximum passes over what is no number.
+        let numbers = |tensor: Tensor| tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>();
+        for (found, expected) in numbers(found)?.into_iter().zip(numbers(expected)?) {
+            let is_close = (found - expected).abs() <= allowed;
+            if !is_close {
+                let dtype = self.dtype;
+                candle_core::bail!("{what} in {dtype:?}: {found} instead of {expected}");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_versions_are_right() {
+        check(&Fused::on_processor(), &Device::Cpu).unwrap();
+    }
+}
