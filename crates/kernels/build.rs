@@ -1,20 +1,21 @@
 //! Compiles the kernels for NVIDIA cards, in builds that have any.
 
-fn main() {
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     #[cfg(feature = "cuda")]
-    compile_for_cards();
+    compile_for_cards()?;
+    Ok(())
 }
 
 /// To PTX, which a driver compiles for its card.
 #[cfg(feature = "cuda")]
-fn compile_for_cards() {
-    println!("cargo::rerun-if-changed=src/cuda/fused.cu");
-    let compiled = cudaforge::KernelBuilder::new()
-        .source_files(["src/cuda/fused.cu"])
+fn compile_for_cards() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=src/cuda");
+    cudaforge::KernelBuilder::new()
+        .source_files(["src/cuda/fused.cu", "src/cuda/paged_attention.cu"])
         .args(["-std=c++17", "-O3"])
-        .build_ptx();
-    if let Err(error) = compiled {
-        panic!("src/cuda/fused.cu was not compiled: {error}");
-    }
+        .build_ptx()?;
+    Ok(())
 }

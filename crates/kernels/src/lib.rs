@@ -41,8 +41,8 @@ pub use attention::{
 };
 #[cfg(feature = "cuda")]
 pub use cuda::{
-    FusedError, FusedKernels, FusedNumber, Gate, SoftmaxShape, Turn, Turned, keep_to_one_stream,
-    unused_pool_memory,
+    CardError, CardKernels, CardNumber, Gate, PagedShape, SoftmaxShape, Turn, Turned,
+    keep_to_one_stream, unused_pool_memory,
 };
 pub use dense::{DenseFormat, DenseMatrix, dense_product};
 pub use distance::{

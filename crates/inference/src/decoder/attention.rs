@@ -7,9 +7,11 @@ use candle_core::Tensor;
 
 use super::adapter::adapted_by;
 use super::config::DecoderConfig;
+use super::fused::Lookers;
 use super::looks::Looks;
 use super::norm::RmsNorm;
 use super::projection::Projection;
+use super::sight::Sight;
 use super::step::{Group, Step, one_after_another};
 use super::weights::Weights;
 use crate::Result;
@@ -105,17 +107,28 @@ impl Attention {
         let values = heads.narrow(0, self.heads + self.kv_heads, self.kv_heads)?;
         step.store(block, &keys, &values.to_dtype(cached.dtype())?)?;
         let groups = step.groups().iter().zip(&view.sights);
-        let mixed = groups.map(|(group, sight)| {
-            let (keys, values) = sight.of(cached)?;
-            let looks = Looks {
-                queries: self.queries_of(&queries, group)?,
-                keys,
-                values,
-                seen: &sight.seen,
-                score_cap: self.score_cap,
-                fused: step.fused(),
-            };
-            looks.weigh()
+        let mixed = groups.map(|(group, sight)| match sight {
+            Sight::Paged { table, window } => {
+                let lookers = Lookers {
+                    parts: group.parts,
+                    first_row: group.start,
+                    window: *window,
+                    cap: self.score_cap,
+                };
+                step.fused().attended(&queries, cached, table, lookers)
+            }
+            Sight::Shown(shown) => {
+                let (keys, values) = shown.of(cached)?;
+                let looks = Looks {
+                    queries: self.queries_of(&queries, group)?,
+                    keys,
+                    values,
+                    seen: &shown.seen,
+                    score_cap: self.score_cap,
+                    fused: step.fused(),
+                };
+                looks.weigh()
+            }
         });
         one_after_another(mixed.collect::<candle_core::Result<Vec<_>>>()?)
     }

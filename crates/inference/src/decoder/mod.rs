@@ -136,6 +136,12 @@ impl Decoder {
         self
     }
 
+    /// Whether what lies between products is done in one.
+    #[cfg(test)]
+    pub(crate) fn fuses(&self) -> bool {
+        self.fused.is_on()
+    }
+
     /// What the file says of the model.
     #[cfg(test)]
     pub(crate) fn config(&self) -> &DecoderConfig {

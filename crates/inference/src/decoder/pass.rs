@@ -37,6 +37,7 @@ impl Decoder {
             head_dim: self.config.head_dim,
             device: &self.device,
             fused: &self.fused,
+            attends: self.fused.attends(self.config.head_dim, self.compute.cache),
         }
     }
 

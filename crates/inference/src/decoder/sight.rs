@@ -1,6 +1,7 @@
 //! What the tokens of some requests look at: which keys and values, and which of these are theirs to see.
 //!
-//! A request that is alone and whose pages lie side by side looks at them where they are. Others' pages are brought
+//! Where a device has attention over pages, requests that make a token look at them where they are. Elsewhere only one that
+//! is alone and whose pages lie side by side looks at these where they are. Others' pages are brought
 //! together, as many for each as the longest has; what a mask hides of them counts for nothing.
 
 use candle_core::{Device, Result, Tensor};
@@ -12,7 +13,19 @@ use crate::engine::{BLOCK_TOKENS, TokenCache};
 
 /// What the tokens of a group look at in one kind of blocks.
 #[derive(Debug)]
-pub(super) struct Sight {
+pub(super) enum Sight {
+    /// One token of each part, at pages where they are.
+    Paged {
+        /// Where each part's token stands, counted from its first page, and the numbers of its pages: (parts, 1 + pages).
+        table: Tensor,
+        window: usize,
+    },
+    Shown(Shown),
+}
+
+/// Keys and values that are shown to all tokens of their parts.
+#[derive(Debug)]
+pub(super) struct Shown {
     source: Source,
     parts: usize,
     /// Positions that each part is shown.
@@ -47,35 +60,55 @@ impl Sight {
         model: StepModel<'_>,
     ) -> Result<Self> {
         let window = window.unwrap_or(usize::MAX);
-        let first_of = |cache: &KvCache| (cache.len() + 1).saturating_sub(window);
-        if let [cache] = caches {
-            let (first, end) = (first_of(cache), cache.len() + count);
-            if let [run] = cache.runs(first, end - first).as_slice() {
-                let stand = Stand {
-                    position: cache.len(),
-                    first,
-                };
-                return Ok(Self {
-                    source: Source::Run(run.place),
-                    parts: 1,
-                    length: end - first,
-                    seen: seen(&[stand], count, end - first, window, model)?,
-                });
-            }
+        if count == 1 && model.attends {
+            let table = table(caches, window, model.device)?;
+            return Ok(Self::Paged { table, window });
         }
-        let pages = caches
-            .iter()
-            .map(|cache| cache.page_numbers(first_of(cache), cache.len() + count));
-        let pages: Vec<Vec<u32>> = pages.collect();
-        let longest = pages.iter().map(Vec::len).max().unwrap_or(0);
-        let length = longest * BLOCK_TOKENS;
-        let stands = caches.iter().map(|cache| Stand {
-            position: cache.len(),
-            first: first_of(cache) / BLOCK_TOKENS * BLOCK_TOKENS,
-        });
+        if let [cache] = caches
+            && let Some(shown) = Shown::of_one(cache, count, window, model)?
+        {
+            return Ok(Self::Shown(shown));
+        }
+        Shown::of_all(caches, count, window, model).map(Self::Shown)
+    }
+}
+
+impl Shown {
+    /// What tokens of a request look at where it is, if that lies side by side.
+    fn of_one(
+        cache: &KvCache,
+        count: usize,
+        window: usize,
+        model: StepModel<'_>,
+    ) -> Result<Option<Self>> {
+        let stand = Stand::new(cache, window);
+        let length = cache.len() + count - stand.first;
+        let [run] = cache.runs(stand.first, length)[..] else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            source: Source::Run(run.place),
+            parts: 1,
+            length,
+            seen: seen(&[stand], count, length, window, model)?,
+        }))
+    }
+
+    /// What tokens of several requests look at, brought together.
+    fn of_all(
+        caches: &[&KvCache],
+        count: usize,
+        window: usize,
+        model: StepModel<'_>,
+    ) -> Result<Self> {
+        let stands = caches.iter().map(|cache| Stand::at_page(cache, window));
         let stands: Vec<Stand> = stands.collect();
+        let pages = pages(caches, &stands, count);
+        let length = pages.first().map_or(0, Vec::len) * BLOCK_TOKENS;
+        let pages = pages.concat();
+        let pages_count = pages.len();
         Ok(Self {
-            source: Source::Pages(page_table(pages, longest, model.device)?),
+            source: Source::Pages(Tensor::from_vec(pages, pages_count, model.device)?),
             parts: caches.len(),
             length,
             seen: seen(&stands, count, length, window, model)?,
@@ -101,16 +134,53 @@ impl Sight {
     }
 }
 
-/// Page numbers of all parts, filled up with pages that they have already: those of others may be no numbers.
-fn page_table(pages: Vec<Vec<u32>>, longest: usize, device: &Device) -> Result<Tensor> {
-    let filled_up = pages.into_iter().flat_map(|mut pages| {
+impl Stand {
+    /// Shown is what the first token looks at, and what is behind it.
+    fn new(cache: &KvCache, window: usize) -> Self {
+        Self {
+            position: cache.len(),
+            first: (cache.len() + 1).saturating_sub(window),
+        }
+    }
+
+    /// The same, from the beginning of a page.
+    fn at_page(cache: &KvCache, window: usize) -> Self {
+        let stand = Self::new(cache, window);
+        Self {
+            first: stand.first / BLOCK_TOKENS * BLOCK_TOKENS,
+            ..stand
+        }
+    }
+
+    /// Positions that are shown before the first token. A card has room for fewer than 2^32.
+    fn lead(&self) -> u32 {
+        (self.position - self.first) as u32
+    }
+}
+
+/// Numbers of the pages that each part is shown, filled up to equally many with pages that it has already: those of
+/// others may be no numbers.
+fn pages(caches: &[&KvCache], stands: &[Stand], count: usize) -> Vec<Vec<u32>> {
+    let pages = caches.iter().zip(stands);
+    let pages = pages.map(|(cache, stand)| cache.page_numbers(stand.first, stand.position + count));
+    let mut pages: Vec<Vec<u32>> = pages.collect();
+    let longest = pages.iter().map(Vec::len).max().unwrap_or(0);
+    for pages in &mut pages {
         let first = pages.first().copied().unwrap_or(0);
         pages.resize(longest, first);
-        pages
-    });
-    let numbers: Vec<u32> = filled_up.collect();
-    let count = numbers.len();
-    Tensor::from_vec(numbers, count, device)
+    }
+    pages
+}
+
+/// Where each part's token stands and which pages it is shown: (parts, 1 + pages).
+fn table(caches: &[&KvCache], window: usize, device: &Device) -> Result<Tensor> {
+    let stands = caches.iter().map(|cache| Stand::at_page(cache, window));
+    let stands: Vec<Stand> = stands.collect();
+    let rows = stands.iter().zip(pages(caches, &stands, 1));
+    let rows = rows.flat_map(|(stand, pages)| std::iter::once(stand.lead()).chain(pages));
+    let numbers: Vec<u32> = rows.collect();
+    let columns = numbers.len() / stands.len().max(1);
+    Tensor::from_vec(numbers, (stands.len(), columns), device)
 }
 
 /// What `count` tokens of each part see of `length` positions.

@@ -74,6 +74,8 @@ pub(super) struct StepModel<'model> {
     pub(super) head_dim: usize,
     pub(super) device: &'model Device,
     pub(super) fused: &'model Fused,
+    /// Whether tokens look at pages where they are.
+    pub(super) attends: bool,
 }
 
 /// The order in which the parts' rows lie: those with equally many are neighbours, and fewer come first.

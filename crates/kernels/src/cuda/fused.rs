@@ -1,59 +1,14 @@
-//! Kernels for what lies between the products of a decoder (`fused.cu`), on tensors in a card's memory.
+//! What lies between the products of a decoder (`fused.cu`), on tensors in a card's memory.
 //!
 //! All are row-major, and what a kernel gives lies in new memory. Sizes are checked here, so that no kernel touches what
 //! is not its own.
 
-use std::sync::Arc;
+use cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
 
-use cudarc::driver::{
-    CudaFunction, CudaModule, CudaSlice, CudaStream, CudaView, DeviceRepr, DriverError,
-    LaunchConfig, PushKernelArg,
-};
-use cudarc::nvrtc::Ptx;
-use half::{bf16, f16};
-
+use super::error::CardError;
+use super::kernels::{CardKernels, CardNumber, Turned};
+use super::launch::{THREADS, all_counted, blocks, length, multiple, wrong_length};
 use crate::RotaryLayout;
-
-const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/fused.ptx"));
-/// As in `fused.cu`.
-const THREADS: u32 = 256;
-
-/// What can go wrong before a kernel runs.
-#[derive(Debug, thiserror::Error)]
-pub enum FusedError {
-    /// Tensors that do not fit together.
-    #[error("{0}")]
-    Shape(#[from] crate::Error),
-    /// More numbers than a kernel counts.
-    #[error("{count} numbers are more than a kernel for a card counts")]
-    TooLarge {
-        /// Numbers, or rows of them.
-        count: usize,
-    },
-    /// What the driver says.
-    #[error(transparent)]
-    Driver(#[from] DriverError),
-}
-
-/// The kernels, loaded to a card.
-#[derive(Debug, Clone)]
-pub struct FusedKernels {
-    stream: Arc<CudaStream>,
-    f32: OfOneType,
-    f16: OfOneType,
-    bf16: OfOneType,
-    f32_f32: CudaFunction,
-    f32_f16: CudaFunction,
-    f16_f16: CudaFunction,
-    bf16_bf16: CudaFunction,
-}
-
-#[derive(Debug, Clone)]
-struct OfOneType {
-    masked_softmax: CudaFunction,
-    gated: CudaFunction,
-    added_and_normed: CudaFunction,
-}
 
 /// Which scores there are, and who may look where.
 #[derive(Debug, Clone, Copy)]
@@ -100,85 +55,7 @@ pub enum Gate {
     GeluTanh,
 }
 
-/// Numbers that the kernels take.
-pub trait FusedNumber: DeviceRepr + sealed::OfKernels {}
-
-impl FusedNumber for f32 {}
-impl FusedNumber for f16 {}
-impl FusedNumber for bf16 {}
-
-/// Numbers of heads, and what they are kept in when they are turned.
-pub trait Turned<To>: FusedNumber + sealed::Turns<To> {}
-
-impl Turned<f32> for f32 {}
-impl Turned<f16> for f32 {}
-impl Turned<f16> for f16 {}
-impl Turned<bf16> for bf16 {}
-
-mod sealed {
-    use super::{CudaFunction, FusedKernels, OfOneType, bf16, f16};
-
-    pub trait OfKernels {
-        #[expect(private_interfaces, reason = "nobody else names it")]
-        fn of(kernels: &FusedKernels) -> &OfOneType;
-    }
-
-    pub trait Turns<To> {
-        fn turns(kernels: &FusedKernels) -> &CudaFunction;
-    }
-
-    macro_rules! of_kernels {
-        ($number:ident) => {
-            impl OfKernels for $number {
-                #[expect(private_interfaces, reason = "nobody else names it")]
-                fn of(kernels: &FusedKernels) -> &OfOneType {
-                    &kernels.$number
-                }
-            }
-        };
-    }
-
-    macro_rules! turns {
-        ($from:ident, $to:ident, $name:ident) => {
-            impl Turns<$to> for $from {
-                fn turns(kernels: &FusedKernels) -> &CudaFunction {
-                    &kernels.$name
-                }
-            }
-        };
-    }
-
-    of_kernels!(f32);
-    of_kernels!(f16);
-    of_kernels!(bf16);
-    turns!(f32, f32, f32_f32);
-    turns!(f32, f16, f32_f16);
-    turns!(f16, f16, f16_f16);
-    turns!(bf16, bf16, bf16_bf16);
-}
-
-impl FusedKernels {
-    /// Loads the kernels to the card of a stream, which all of them will run on.
-    ///
-    /// # Errors
-    ///
-    /// The driver's, if it cannot compile them for its card.
-    pub fn load(stream: &Arc<CudaStream>) -> Result<Self, DriverError> {
-        let module = stream.context().load_module(Ptx::from_src(PTX))?;
-        let of = |name: &str| OfOneType::load(&module, name);
-        let turned = |name: &str| module.load_function(&format!("turned_{name}"));
-        Ok(Self {
-            stream: Arc::clone(stream),
-            f32: of("f32")?,
-            f16: of("f16")?,
-            bf16: of("bf16")?,
-            f32_f32: turned("f32_f32")?,
-            f32_f16: turned("f32_f16")?,
-            f16_f16: turned("f16_f16")?,
-            bf16_bf16: turned("bf16_bf16")?,
-        })
-    }
-
+impl CardKernels {
     /// Softmax of the scores that each token may look at, and zero for the others.
     ///
     /// `scores` and what comes back are (key heads, parts, group, tokens, positions); `leads` has a number for each part:
@@ -186,20 +63,25 @@ impl FusedKernels {
     ///
     /// # Errors
     ///
-    /// [`FusedError::Shape`] and [`FusedError::TooLarge`]; the driver's, when there is no memory.
-    pub fn masked_softmax<T: FusedNumber>(
+    /// [`CardError::Shape`] and [`CardError::TooLarge`]; the driver's, when there is no memory.
+    pub fn masked_softmax<T: CardNumber>(
         &self,
         scores: &CudaView<'_, T>,
         leads: &CudaView<'_, u32>,
         shape: &SoftmaxShape,
-    ) -> Result<CudaSlice<T>, FusedError> {
+    ) -> Result<CudaSlice<T>, CardError> {
         let whole = shape.parts * shape.group * shape.tokens * shape.positions;
         multiple("scores", scores.len(), whole)?;
         length("leads", leads.len(), shape.parts)?;
         let rows = scores.len() / shape.positions;
-        let (parts, group) = (counted(shape.parts)?, counted(shape.group)?);
-        let (tokens, first_token) = (counted(shape.tokens)?, counted(shape.first_token)?);
-        let positions = counted(shape.positions)?;
+        let sizes = [
+            shape.parts,
+            shape.group,
+            shape.tokens,
+            shape.first_token,
+            shape.positions,
+        ];
+        let [parts, group, tokens, first_token, positions] = all_counted(sizes)?;
         // No window is larger than any.
         let window = u32::try_from(shape.window).unwrap_or(u32::MAX);
         let cap = shape.cap.unwrap_or(0.0);
@@ -223,11 +105,11 @@ impl FusedKernels {
     /// # Errors
     ///
     /// As [`Self::masked_softmax`].
-    pub fn turned<T: Turned<To>, To: FusedNumber>(
+    pub fn turned<T: Turned<To>, To: CardNumber>(
         &self,
         heads: &CudaView<'_, T>,
         turn: &Turn<'_>,
-    ) -> Result<CudaSlice<To>, FusedError> {
+    ) -> Result<CudaSlice<To>, CardError> {
         multiple("heads", heads.len(), turn.tokens * turn.width)?;
         multiple("a head's width", turn.width, 2)?;
         multiple("cosines", turn.cosines.len(), turn.tokens)?;
@@ -241,8 +123,7 @@ impl FusedKernels {
             ));
         }
         let all = heads.len() / 2;
-        let (tokens, width) = (counted(turn.tokens)?, counted(turn.width)?);
-        let (pairs, count) = (counted(pairs)?, counted(all)?);
+        let [tokens, width, pairs, count] = all_counted([turn.tokens, turn.width, pairs, all])?;
         let interleaved = u32::from(turn.layout == RotaryLayout::Interleaved);
         let mut out = self.room(heads.len())?;
         let mut launch = self.stream.launch_builder(T::turns(self));
@@ -259,7 +140,7 @@ impl FusedKernels {
         launch.arg(&turn.scale).arg(&count);
         // SAFETY: these are the kernel's parameters. Each of the first `count` threads reads and writes two components
         // of a head, and reads one of tokens * pairs angles; the pairs lie within a head's width.
-        unsafe { launch.launch(blocks(all.div_ceil(THREADS as usize))?) }?;
+        unsafe { launch.launch(blocks(all.div_ceil(THREADS))?) }?;
         Ok(out)
     }
 
@@ -268,15 +149,15 @@ impl FusedKernels {
     /// # Errors
     ///
     /// As [`Self::masked_softmax`].
-    pub fn gated<T: FusedNumber>(
+    pub fn gated<T: CardNumber>(
         &self,
         both: &CudaView<'_, T>,
         width: usize,
         gate: Gate,
-    ) -> Result<CudaSlice<T>, FusedError> {
+    ) -> Result<CudaSlice<T>, CardError> {
         multiple("gates", both.len(), 2 * width)?;
         let all = both.len() / 2;
-        let (row, count) = (counted(width)?, counted(all)?);
+        let [row, count] = all_counted([width, all])?;
         let is_gelu = u32::from(gate == Gate::GeluTanh);
         let mut out = self.room(all)?;
         let mut launch = self.stream.launch_builder(&T::of(self).gated);
@@ -288,7 +169,7 @@ impl FusedKernels {
             .arg(&count);
         // SAFETY: these are the kernel's parameters. Each of the first `count` threads writes one of as many numbers and
         // reads two of the same row, of `2 * width`.
-        unsafe { launch.launch(blocks(all.div_ceil(THREADS as usize))?) }?;
+        unsafe { launch.launch(blocks(all.div_ceil(THREADS))?) }?;
         Ok(out)
     }
 
@@ -298,17 +179,17 @@ impl FusedKernels {
     /// # Errors
     ///
     /// As [`Self::masked_softmax`].
-    pub fn added_and_normed<T: FusedNumber>(
+    pub fn added_and_normed<T: CardNumber>(
         &self,
         states: &CudaView<'_, T>,
         more: &CudaView<'_, T>,
         scale: &CudaView<'_, T>,
         epsilon: f32,
-    ) -> Result<CudaSlice<T>, FusedError> {
+    ) -> Result<CudaSlice<T>, CardError> {
         multiple("states", states.len(), scale.len())?;
         length("more", more.len(), states.len())?;
         let rows = states.len() / scale.len();
-        let (count, width) = (counted(rows)?, counted(scale.len())?);
+        let [count, width] = all_counted([rows, scale.len()])?;
         let mut out = self.room(2 * states.len())?;
         let mut launch = self.stream.launch_builder(&T::of(self).added_and_normed);
         launch.arg(states).arg(more).arg(scale).arg(&mut out);
@@ -317,69 +198,5 @@ impl FusedKernels {
         // there is one for each block, and writes one of each half of `out`.
         unsafe { launch.launch(blocks(rows)?) }?;
         Ok(out)
-    }
-
-    /// Memory that a kernel will fill.
-    fn room<T: DeviceRepr>(&self, count: usize) -> Result<CudaSlice<T>, DriverError> {
-        // SAFETY: each kernel writes all that it is given to write, and nobody reads it before.
-        unsafe { self.stream.alloc(count) }
-    }
-}
-
-impl OfOneType {
-    fn load(module: &Arc<CudaModule>, name: &str) -> Result<Self, DriverError> {
-        let function = |kernel: &str| module.load_function(&format!("{kernel}_{name}"));
-        Ok(Self {
-            masked_softmax: function("masked_softmax")?,
-            gated: function("gated")?,
-            added_and_normed: function("added_and_normed")?,
-        })
-    }
-}
-
-fn blocks(count: usize) -> Result<LaunchConfig, FusedError> {
-    match i32::try_from(count) {
-        Ok(count) => Ok(LaunchConfig {
-            grid_dim: (count.unsigned_abs(), 1, 1),
-            block_dim: (THREADS, 1, 1),
-            shared_mem_bytes: 0,
-        }),
-        Err(_) => Err(FusedError::TooLarge { count }),
-    }
-}
-
-/// Threads are counted up to the next multiple of a block's.
-fn counted(count: usize) -> Result<u32, FusedError> {
-    match u32::try_from(count) {
-        Ok(counted) if counted < u32::MAX - THREADS => Ok(counted),
-        _ => Err(FusedError::TooLarge { count }),
-    }
-}
-
-fn length(argument: &'static str, received: usize, expected: usize) -> Result<(), FusedError> {
-    match received == expected {
-        true => Ok(()),
-        false => Err(wrong_length(argument, received, expected)),
-    }
-}
-
-fn wrong_length(argument: &'static str, received: usize, expected: usize) -> FusedError {
-    FusedError::Shape(crate::Error::Length {
-        argument,
-        expected,
-        received,
-    })
-}
-
-/// That something is a multiple of what is not zero, and not zero itself: a grid of no blocks is none.
-fn multiple(argument: &'static str, received: usize, dimension: usize) -> Result<(), FusedError> {
-    match received > 0 && dimension > 0 && received.is_multiple_of(dimension) {
-        true => Ok(()),
-        false => Err(crate::Error::PartialVector {
-            argument,
-            dimension,
-            received,
-        }
-        .into()),
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
 use candle_core::cuda::{CudaDType, CudaError};
 use candle_core::{CudaDevice, CudaStorage, Device, Error, Layout, Result};
-use longtrainer_kernels::{FusedError, FusedKernels};
+use longtrainer_kernels::{CardError, CardKernels};
 
 use super::Fused;
 use super::check::check;
@@ -16,7 +16,7 @@ pub(super) fn fused(device: &CudaDevice) -> Fused {
     if std::env::var_os(VARIABLE).is_some_and(|value| value == "off") {
         return Fused::default();
     }
-    let loaded = FusedKernels::load(&device.cuda_stream()).map_err(|error| explained(error.into()));
+    let loaded = CardKernels::load(&device.cuda_stream()).map_err(|error| explained(error.into()));
     let tried = loaded.and_then(|kernels| {
         let fused = Fused {
             is_on: true,
@@ -32,7 +32,7 @@ pub(super) fn fused(device: &CudaDevice) -> Fused {
 }
 
 impl Fused {
-    pub(super) fn kernels(&self) -> Result<&FusedKernels> {
+    pub(super) fn kernels(&self) -> Result<&CardKernels> {
         match &self.kernels {
             Some(kernels) => Ok(kernels),
             None => candle_core::bail!("the kernels are not loaded"),
@@ -53,7 +53,7 @@ pub(super) fn view<'a, T: CudaDType>(
 
 /// What a kernel gave, on the device of what it was given.
 pub(super) fn given<T: CudaDType>(
-    given: std::result::Result<CudaSlice<T>, FusedError>,
+    given: std::result::Result<CudaSlice<T>, CardError>,
     like: &CudaStorage,
 ) -> Result<CudaStorage> {
     let slice = given.map_err(explained)?;
@@ -61,9 +61,9 @@ pub(super) fn given<T: CudaDType>(
 }
 
 /// The driver's errors in the form in which operators of Candle have them, which says what they mean.
-fn explained(error: FusedError) -> Error {
+fn explained(error: CardError) -> Error {
     match error {
-        FusedError::Driver(error) => Error::Cuda(Box::new(CudaError::Cuda(error))),
+        CardError::Driver(error) => Error::Cuda(Box::new(CudaError::Cuda(error))),
         other => Error::msg(other),
     }
 }

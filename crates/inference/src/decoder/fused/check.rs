@@ -4,11 +4,13 @@ use candle_core::{DType, Device, Result, Tensor};
 use longtrainer_kernels::RotaryLayout;
 
 use super::Fused;
+use super::attention::Lookers;
 use super::softmax::{Scored, Seen};
 use crate::decoder::architecture::Activation;
 use crate::decoder::norm::RmsNorm;
 use crate::decoder::rotary::Angles;
 use crate::decoder::sight::{Stand, mask};
+use crate::engine::BLOCK_TOKENS;
 
 /// Tokens of each part, and where the parts' first tokens stand among the positions.
 const TOKENS: usize = 4;
@@ -32,7 +34,9 @@ pub(super) fn check(fused: &Fused, device: &Device) -> Result<()> {
         check.gated()?;
         check.added_and_normed()?;
         check.shares(None, usize::MAX)?;
-        check.shares(Some(2.0), 5)
+        check.shares(Some(2.0), 5)?;
+        check.attended(None, usize::MAX)?;
+        check.attended(Some(2.0), 200)
     })?;
     let quantised = Check {
         fused,
@@ -110,6 +114,34 @@ impl Check<'_> {
             true => fused.shares(scores.clone(), &leads, of),
             false => fused.shares(scores.clone(), &mask, of),
         })
+    }
+
+    /// Against the plain version, on the processor.
+    fn attended(&self, cap: Option<f64>, window: usize) -> Result<()> {
+        let (kv_heads, group, rows) = (2, 3, 5);
+        let lookers = Lookers {
+            parts: 3,
+            first_row: 1,
+            window,
+            cap,
+        };
+        let pages = [[0u32, 4, 4, 4], [299, 3, 5, 1], [128, 0, 2, 2]];
+        let table = Tensor::new(&pages, &Device::Cpu)?;
+        let widths = [64, 96, 128, 256].into_iter();
+        for width in widths.filter(|width| self.fused.attends(*width, self.dtype)) {
+            let queries = self.random(&[kv_heads * group, rows, width])?;
+            let cached = self.random(&[2 * kv_heads, 6 * BLOCK_TOKENS, width])?;
+            let plain = |tensor: &Tensor| tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32);
+            let expected = Fused::on_processor();
+            let expected =
+                expected.attended(&plain(&queries)?, &plain(&cached)?, &table, lookers)?;
+            let table = table.to_device(self.device)?;
+            self.compare("attended", |fused| match fused.is_on() {
+                true => fused.attended(&queries, &cached, &table, lookers),
+                false => Ok(expected.clone()),
+            })?;
+        }
+        Ok(())
     }
 
     fn random(&self, shape: &[usize]) -> Result<Tensor> {

@@ -5,6 +5,7 @@
 //! processor, by which the suites try all that is around them; there Candle's operators are what runs otherwise, as
 //! they do where the kernels are turned off or found to be wrong when a model is loaded.
 
+mod attention;
 #[cfg(feature = "cuda")]
 mod card;
 #[cfg(any(test, feature = "cuda"))]
@@ -17,6 +18,7 @@ mod turn;
 
 use candle_core::Device;
 
+pub(super) use attention::Lookers;
 pub(super) use softmax::{Scored, Seen};
 
 /// Whether and how what lies between products is done in one.
@@ -24,7 +26,7 @@ pub(super) use softmax::{Scored, Seen};
 pub(super) struct Fused {
     is_on: bool,
     #[cfg(feature = "cuda")]
-    kernels: Option<longtrainer_kernels::FusedKernels>,
+    kernels: Option<longtrainer_kernels::CardKernels>,
 }
 
 impl Fused {
@@ -38,7 +40,7 @@ impl Fused {
     }
 
     /// By the plain versions.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "cuda"))]
     pub(super) fn on_processor() -> Self {
         Self {
             is_on: true,

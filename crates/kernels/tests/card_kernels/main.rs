@@ -1,4 +1,4 @@
-//! The kernels for cards (`src/cuda/fused.cu`) against plain sums in 64 bits, run by the processor: the C++ compiler
+//! The kernels for cards (`src/cuda`) against plain sums in 64 bits, run by the processor: the C++ compiler
 //! takes them as they are, with threads for the threads of a block (`processor.cpp`).
 //!
 //! That shows that their indices, barriers and arithmetic are right. How a card is told of them only a card shows.
@@ -74,8 +74,7 @@ impl Number for bf16 {
 fn library() -> &'static Library {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        let source =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fused_kernels/processor.cpp");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/card_kernels/processor.cpp");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("fused.so");
         let compiled = Command::new(std::env::var("CXX").unwrap_or("c++".to_owned()))
@@ -423,4 +422,223 @@ fn sums_are_kept_and_normed() {
         check_added_and_normed::<f16>(width);
         check_added_and_normed::<bf16>(width);
     }
+}
+
+struct Paged {
+    key_heads: usize,
+    group: usize,
+    width: usize,
+    /// How many positions each part's token may look at: its own is the last.
+    lengths: Vec<usize>,
+    window: usize,
+    cap: f32,
+    splits: usize,
+}
+
+/// Rows of queries before and behind those of the parts.
+const OTHER_ROWS: usize = 2;
+const PAGE_TOKENS: usize = 16;
+
+impl Paged {
+    fn heads(&self) -> usize {
+        self.key_heads * self.group
+    }
+
+    fn rows(&self) -> usize {
+        self.lengths.len() + 2 * OTHER_ROWS
+    }
+
+    fn pages(&self) -> usize {
+        let longest = self.lengths.iter().copied().max().unwrap();
+        longest.div_ceil(PAGE_TOKENS)
+    }
+
+    /// Twice as many as needed, so that pages can lie anywhere.
+    fn places(&self) -> usize {
+        2 * self.lengths.len() * self.pages() * PAGE_TOKENS
+    }
+
+    /// Each part's token, and its pages, which lie backwards and among those of others.
+    fn table(&self) -> Vec<u32> {
+        let last = self.places() / PAGE_TOKENS - 1;
+        let parts = self.lengths.iter().enumerate().flat_map(|(part, length)| {
+            let pages = (0..self.pages()).map(move |page| last - part - page * self.lengths.len());
+            let pages = pages.map(|page| page as u32);
+            std::iter::once(*length as u32 - 1).chain(pages)
+        });
+        parts.collect()
+    }
+
+    fn expected<T: Number>(&self, queries: &[T], cached: &[T], table: &[u32]) -> Vec<f64> {
+        let mut expected = Vec::new();
+        for (part, length) in self.lengths.iter().enumerate() {
+            let pages = &table[part * (1 + self.pages()) + 1..];
+            let place = |position: usize| {
+                pages[position / PAGE_TOKENS] as usize * PAGE_TOKENS + position % PAGE_TOKENS
+            };
+            for head in 0..self.heads() {
+                let row = |start: usize| start * self.width..(start + 1) * self.width;
+                let query = &queries[row(head * self.rows() + OTHER_ROWS + part)];
+                let seen = length.saturating_sub(self.window)..*length;
+                let of = |half: usize, position: usize| {
+                    let head = half * self.key_heads + head / self.group;
+                    &cached[row(head * self.places() + place(position))]
+                };
+                let powers = seen.clone().map(|position| {
+                    let pairs = query.iter().zip(of(0, position));
+                    let score: f64 = pairs.map(|(one, other)| one.wide() * other.wide()).sum();
+                    let cap = f64::from(self.cap);
+                    if cap > 0.0 {
+                        (cap * (score / cap).tanh()).exp()
+                    } else {
+                        score.exp()
+                    }
+                });
+                let powers: Vec<f64> = powers.collect();
+                let whole: f64 = powers.iter().sum();
+                expected.extend((0..self.width).map(|column| {
+                    let values = seen.clone().map(|position| of(1, position)[column].wide());
+                    let sum: f64 = powers
+                        .iter()
+                        .zip(values)
+                        .map(|(power, value)| power * value)
+                        .sum();
+                    sum / whole
+                }));
+            }
+        }
+        expected
+    }
+
+    fn found<T: Number>(&self, queries: &[T], cached: &[T], table: &[u32]) -> Vec<T> {
+        type Kernel<T> = unsafe extern "C" fn(
+            u32,
+            *const T,
+            *const T,
+            *const u32,
+            *mut T,
+            *mut f32,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            f32,
+            u32,
+            u32,
+        );
+        type Joined<T> = unsafe extern "C" fn(u32, *const f32, *mut T, u32, u32);
+        let rows = self.lengths.len() * self.heads();
+        let mut out = vec![T::of(7.0); rows * self.width];
+        let mut sums = vec![7.0f32; rows * self.splits * (self.width + 2)];
+        let at_a_time = if self.group == 1 { 1 } else { 4 };
+        let bundles = self.lengths.len() * self.key_heads * self.group.div_ceil(at_a_time);
+        let stride = (self.pages() * PAGE_TOKENS).div_ceil(self.splits);
+        let name = format!("paged_attention_{}_{}_{at_a_time}", T::NAME, self.width);
+        with_kernel(&name, |kernel: Kernel<T>| {
+            // SAFETY: the tensors have these sizes, and the table names pages that there are.
+            unsafe {
+                kernel(
+                    (bundles * self.splits) as u32,
+                    queries.as_ptr(),
+                    cached.as_ptr(),
+                    table.as_ptr(),
+                    out.as_mut_ptr(),
+                    sums.as_mut_ptr(),
+                    self.lengths.len() as u32,
+                    self.key_heads as u32,
+                    self.group as u32,
+                    self.rows() as u32,
+                    OTHER_ROWS as u32,
+                    self.places() as u32,
+                    self.pages() as u32,
+                    PAGE_TOKENS as u32,
+                    u32::try_from(self.window).unwrap_or(u32::MAX),
+                    self.cap,
+                    self.splits as u32,
+                    stride as u32,
+                );
+            }
+        });
+        if self.splits > 1 {
+            with_kernel(
+                &format!("joined_splits_{}", T::NAME),
+                |kernel: Joined<T>| {
+                    // SAFETY: the splits of each row, and the row.
+                    unsafe {
+                        kernel(
+                            rows as u32,
+                            sums.as_ptr(),
+                            out.as_mut_ptr(),
+                            self.splits as u32,
+                            self.width as u32,
+                        );
+                    }
+                },
+            );
+        }
+        out
+    }
+
+    #[track_caller]
+    fn check<T: Number>(&self, what: &str) {
+        let mut numbers = StdRng::seed_from_u64(9);
+        let queries: Vec<T> = random(self.heads() * self.rows() * self.width, 0.5, &mut numbers);
+        let cached = 2 * self.key_heads * self.places() * self.width;
+        let cached: Vec<T> = random(cached, 1.0, &mut numbers);
+        let table = self.table();
+        let expected = self.expected(&queries, &cached, &table);
+        assert_close(&self.found(&queries, &cached, &table), &expected, what);
+    }
+}
+
+#[test]
+fn tokens_get_what_they_look_at_from_pages_anywhere() {
+    let shape = || Paged {
+        key_heads: 2,
+        group: 3,
+        width: 64,
+        lengths: vec![1, 130, 65],
+        window: usize::MAX,
+        cap: 0.0,
+        splits: 1,
+    };
+    shape().check::<f16>("a batch");
+    shape().check::<bf16>("a batch");
+    Paged {
+        splits: 3,
+        ..shape()
+    }
+    .check::<f16>("splits");
+    Paged {
+        splits: 3,
+        window: 20,
+        ..shape()
+    }
+    .check::<f16>("splits and a window");
+    Paged {
+        group: 7,
+        width: 128,
+        cap: 2.0,
+        lengths: vec![37],
+        ..shape()
+    }
+    .check::<f16>("seven heads");
+    Paged {
+        group: 1,
+        width: 96,
+        ..shape()
+    }
+    .check::<bf16>("one head");
+    Paged {
+        group: 1,
+        width: 256,
+        lengths: vec![40],
+        ..shape()
+    }
+    .check::<f16>("wide heads");
 }

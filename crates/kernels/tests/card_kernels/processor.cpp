@@ -1,6 +1,7 @@
 // The kernels for cards, compiled for the processor: what CUDA adds to C++ in the terms of threads. A block's threads are
 // threads that meet at barriers, and blocks run one after another.
 
+#include <algorithm>
 #include <barrier>
 #include <cmath>
 #include <cstddef>
@@ -14,6 +15,9 @@
 #define __global__
 #define __forceinline__ inline
 #define __shared__ static
+
+using std::max;
+using std::min;
 
 struct Index {
     uint32_t x;
@@ -60,6 +64,7 @@ static __nv_bfloat16 __float2bfloat16(float value) {
 }
 
 #include "../../src/cuda/fused.cu"
+#include "../../src/cuda/paged_attention.cu"
 
 template <typename Kernel> static void launch(uint32_t blocks, Kernel kernel) {
     block_barrier = std::make_unique<std::barrier<>>(THREADS);
@@ -100,6 +105,28 @@ template <typename Kernel> static void launch(uint32_t blocks, Kernel kernel) {
         launch(blocks, [=] { added_and_normed_##NAME(states, more, scale, out, rows, width, epsilon); });             \
     }
 
+#define LAUNCH_OF_ONE_WIDTH(T, NAME, WIDTH, HEADS)                                                                    \
+    extern "C" void launch_paged_attention_##NAME##_##WIDTH##_##HEADS(                                                \
+        uint32_t blocks, const T *queries, const T *cached, const uint32_t *table, T *out, float *sums,               \
+        uint32_t parts, uint32_t key_heads, uint32_t group, uint32_t rows, uint32_t first_row, uint32_t places,       \
+        uint32_t pages, uint32_t page_tokens, uint32_t window, float cap, uint32_t splits, uint32_t stride) {         \
+        launch(blocks, [=] {                                                                                          \
+            paged_attention_##NAME##_##WIDTH##_##HEADS(queries, cached, table, out, sums, parts, key_heads, group,    \
+                                                       rows, first_row, places, pages, page_tokens, window, cap,      \
+                                                       splits, stride);                                               \
+        });                                                                                                           \
+    }
+
+#define LAUNCH_OF_ALL_WIDTHS(T, NAME)                                                                                 \
+    LAUNCH_OF_ONE_WIDTH(T, NAME, 64, 4)                                                                               \
+    LAUNCH_OF_ONE_WIDTH(T, NAME, 96, 1)                                                                               \
+    LAUNCH_OF_ONE_WIDTH(T, NAME, 128, 4)                                                                              \
+    LAUNCH_OF_ONE_WIDTH(T, NAME, 256, 1)                                                                              \
+    extern "C" void launch_joined_splits_##NAME(uint32_t blocks, const float *sums, T *out, uint32_t splits,          \
+                                                uint32_t width) {                                                     \
+        launch(blocks, [=] { joined_splits_##NAME(sums, out, splits, width); });                                      \
+    }
+
 #define LAUNCH_OF_TWO_TYPES(T, C, NAME)                                                                               \
     extern "C" void launch_turned_##NAME(uint32_t blocks, const T *heads, const float *cosines, const float *sines,   \
                                          C *out, uint32_t tokens, uint32_t width, uint32_t pairs,                     \
@@ -112,6 +139,8 @@ template <typename Kernel> static void launch(uint32_t blocks, Kernel kernel) {
 LAUNCH_OF_ONE_TYPE(float, f32)
 LAUNCH_OF_ONE_TYPE(__half, f16)
 LAUNCH_OF_ONE_TYPE(__nv_bfloat16, bf16)
+LAUNCH_OF_ALL_WIDTHS(__half, f16)
+LAUNCH_OF_ALL_WIDTHS(__nv_bfloat16, bf16)
 LAUNCH_OF_TWO_TYPES(float, float, f32_f32)
 LAUNCH_OF_TWO_TYPES(float, __half, f32_f16)
 LAUNCH_OF_TWO_TYPES(__half, __half, f16_f16)
