@@ -15,6 +15,7 @@ fn compile_for_cards() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/cuda");
     cudaforge::KernelBuilder::new()
         .source_files(["src/cuda/fused.cu", "src/cuda/paged_attention.cu"])
+        .watch(["src/cuda/common.cuh"])
         .args(["-std=c++17", "-O3"])
         .build_ptx()?;
     Ok(())

@@ -1,7 +1,7 @@
 // What the kernels have in common. Arithmetic is in 32 bits whatever the numbers are kept in.
 //
 // The host checks all sizes before it launches anything. tests/card_kernels compiles the kernels for the processor, where
-// a block's threads are threads.
+// a block's threads take turns.
 
 #pragma once
 

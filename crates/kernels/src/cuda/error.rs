@@ -14,6 +14,9 @@ pub enum CardError {
         /// Components of a head.
         width: usize,
     },
+    /// Heads that do not begin where they can be loaded in pieces.
+    #[error("heads begin at an odd place of the card's memory")]
+    Alignment,
     /// More numbers than a kernel counts.
     #[error("{count} numbers are more than a kernel for a card counts")]
     TooLarge {

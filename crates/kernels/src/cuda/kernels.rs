@@ -10,7 +10,7 @@ const FUSED: &str = include_str!(concat!(env!("OUT_DIR"), "/fused.ptx"));
 const PAGED_ATTENTION: &str = include_str!(concat!(env!("OUT_DIR"), "/paged_attention.ptx"));
 /// Heads whose attention has a kernel, and how many query heads of a key head it takes at a time.
 const WIDTHS: [usize; 4] = [64, 96, 128, 256];
-const HEADS: [usize; 2] = [1, 4];
+const HEADS: [usize; 3] = [1, 2, 4];
 
 /// The kernels, loaded to a card.
 #[derive(Debug, Clone)]
@@ -174,7 +174,7 @@ impl AttentionKernels {
 
     /// The kernel for heads of a width, of which so many share a key head.
     pub(super) fn kernel(&self, width: usize, group: usize) -> Option<&AttentionKernel> {
-        let heads = if group == 1 { 1 } else { 4 };
+        let heads = group.min(4).next_power_of_two();
         let mut kernels = self.kernels.iter();
         kernels.find(|kernel| kernel.width == width && kernel.heads == heads)
     }

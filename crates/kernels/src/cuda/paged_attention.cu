@@ -2,6 +2,16 @@
 
 #include "common.cuh"
 
+// As the pages of the host's pools.
+static constexpr uint32_t PAGE_TOKENS = 128;
+// The most splits that joined_splits takes.
+static constexpr uint32_t MOST_SPLITS = 64;
+
+// A lane's components of a head, which it loads at once where their number is a power of two.
+template <typename T, uint32_t SHARE> struct alignas(SHARE == 3 ? sizeof(T) : SHARE * sizeof(T)) Pack {
+    T of[SHARE];
+};
+
 // How much of the whole something counts for whose greatest score is this; nothing if it has seen nothing.
 __device__ __forceinline__ float weight(float greatest, float greatest_of_all) {
     return greatest == -INFINITY ? 0.0f : expf(greatest - greatest_of_all);
@@ -18,11 +28,12 @@ __device__ __forceinline__ float weight(float greatest, float greatest_of_all) {
 template <typename T, uint32_t WIDTH, uint32_t HEADS>
 __device__ void paged_attention(const T *queries, const T *cached, const uint32_t *table, T *out, float *sums,
                                 uint32_t parts, uint32_t key_heads, uint32_t group, uint32_t rows, uint32_t first_row,
-                                uint32_t places, uint32_t pages, uint32_t page_tokens, uint32_t window, float cap,
-                                uint32_t splits, uint32_t stride) {
+                                uint32_t places, uint32_t pages, uint32_t window, float cap, uint32_t splits,
+                                uint32_t stride) {
     constexpr uint32_t WARPS = THREADS / WARP;
     constexpr uint32_t SHARE = WIDTH / WARP;
     constexpr uint32_t CHUNK = 4;
+    using Lane = Pack<T, SHARE>;
     __shared__ float values_of_warps[WARPS][HEADS][WIDTH];
     __shared__ float divisors[WARPS][HEADS];
     __shared__ float greatest[WARPS][HEADS];
@@ -39,7 +50,7 @@ __device__ void paged_attention(const T *queries, const T *cached, const uint32_
 
     const uint32_t *numbers = table + (size_t)part * (1 + pages);
     // The host cannot see what the table says: whatever that is, nothing beyond the tensors is touched.
-    const uint32_t end_of_text = min(numbers[0], pages * page_tokens - 1) + 1;
+    const uint32_t end_of_text = min(numbers[0], pages * PAGE_TOKENS - 1) + 1;
     const uint32_t begin_of_sight = end_of_text > window ? end_of_text - window : 0;
     const uint32_t begin = max(begin_of_sight, split * stride);
     const uint32_t end = min(end_of_text, (split + 1) * stride);
@@ -48,10 +59,13 @@ __device__ void paged_attention(const T *queries, const T *cached, const uint32_
     float value[HEADS][SHARE];
     float divisor[HEADS];
     float most[HEADS];
+#pragma unroll
     for (uint32_t head = 0; head < HEADS; ++head) {
         const size_t row = (size_t)(first_head + min(head, heads_here - 1)) * rows + first_row + part;
+        const Lane own = *reinterpret_cast<const Lane *>(queries + row * WIDTH + lane * SHARE);
+#pragma unroll
         for (uint32_t each = 0; each < SHARE; ++each) {
-            query[head][each] = widened(queries[row * WIDTH + each * WARP + lane]);
+            query[head][each] = widened(own.of[each]);
             value[head][each] = 0.0f;
         }
         divisor[head] = 0.0f;
@@ -62,48 +76,57 @@ __device__ void paged_attention(const T *queries, const T *cached, const uint32_
     const T *values = cached + (size_t)(key_heads + key_head) * places * WIDTH;
     for (uint32_t position = begin + warp * CHUNK; position < end; position += WARPS * CHUNK) {
         const uint32_t count = min(CHUNK, end - position);
-        float key_share[CHUNK][SHARE];
-        float value_share[CHUNK][SHARE];
+        Lane key_share[CHUNK];
+        Lane value_share[CHUNK];
+#pragma unroll
         for (uint32_t at = 0; at < CHUNK; ++at) {
             // What is beyond the end is the last once more, and counts for nothing.
             const uint32_t seen = position + min(at, count - 1);
-            const uint32_t page = min(numbers[1 + seen / page_tokens], places / page_tokens - 1);
-            const size_t place = (size_t)page * page_tokens + seen % page_tokens;
-            for (uint32_t each = 0; each < SHARE; ++each) {
-                key_share[at][each] = widened(keys[place * WIDTH + each * WARP + lane]);
-                value_share[at][each] = widened(values[place * WIDTH + each * WARP + lane]);
-            }
+            const uint32_t page = min(numbers[1 + seen / PAGE_TOKENS], places / PAGE_TOKENS - 1);
+            const size_t place = (size_t)page * PAGE_TOKENS + seen % PAGE_TOKENS;
+            key_share[at] = *reinterpret_cast<const Lane *>(keys + place * WIDTH + lane * SHARE);
+            value_share[at] = *reinterpret_cast<const Lane *>(values + place * WIDTH + lane * SHARE);
         }
+#pragma unroll
         for (uint32_t head = 0; head < HEADS; ++head) {
             float scores[CHUNK];
             float greatest_here = most[head];
+#pragma unroll
             for (uint32_t at = 0; at < CHUNK; ++at) {
                 float product = 0.0f;
+#pragma unroll
                 for (uint32_t each = 0; each < SHARE; ++each) {
-                    product += query[head][each] * key_share[at][each];
+                    product += query[head][each] * widened(key_share[at].of[each]);
                 }
-                scores[at] = at < count ? capped(sum_of_warp(product), cap) : -INFINITY;
+                const float score = capped(sum_of_warp(product), cap);
+                scores[at] = at < count ? score : -INFINITY;
                 greatest_here = fmaxf(greatest_here, scores[at]);
             }
-            const float before = weight(most[head], greatest_here);
+            // The greatest is a number from here on, so nothing is taken from infinity.
+            const float before = expf(most[head] - greatest_here);
             most[head] = greatest_here;
             divisor[head] *= before;
+#pragma unroll
             for (uint32_t each = 0; each < SHARE; ++each) {
                 value[head][each] *= before;
             }
+#pragma unroll
             for (uint32_t at = 0; at < CHUNK; ++at) {
-                const float share = weight(scores[at], greatest_here);
+                const float share = expf(scores[at] - greatest_here);
                 divisor[head] += share;
+#pragma unroll
                 for (uint32_t each = 0; each < SHARE; ++each) {
-                    value[head][each] += share * value_share[at][each];
+                    value[head][each] += share * widened(value_share[at].of[each]);
                 }
             }
         }
     }
 
+#pragma unroll
     for (uint32_t head = 0; head < HEADS; ++head) {
+#pragma unroll
         for (uint32_t each = 0; each < SHARE; ++each) {
-            values_of_warps[warp][head][each * WARP + lane] = value[head][each];
+            values_of_warps[warp][head][lane * SHARE + each] = value[head][each];
         }
         if (lane == 0) {
             divisors[warp][head] = divisor[head];
@@ -115,11 +138,13 @@ __device__ void paged_attention(const T *queries, const T *cached, const uint32_
         const uint32_t head = index / WIDTH;
         const uint32_t column = index % WIDTH;
         float greatest_of_all = -INFINITY;
+#pragma unroll 1
         for (uint32_t other = 0; other < WARPS; ++other) {
             greatest_of_all = fmaxf(greatest_of_all, greatest[other][head]);
         }
         float sum = 0.0f;
         float whole = 0.0f;
+#pragma unroll 1
         for (uint32_t other = 0; other < WARPS; ++other) {
             const float share = weight(greatest[other][head], greatest_of_all);
             sum += share * values_of_warps[other][head][column];
@@ -142,21 +167,23 @@ __device__ void paged_attention(const T *queries, const T *cached, const uint32_
 // What several splits have come to, together: (rows, splits, width + 2) to (rows, width). A block for each row.
 template <typename T>
 __device__ void joined_splits(const float *sums, T *out, uint32_t splits, uint32_t width) {
+    __shared__ float reduced[THREADS / WARP];
+    __shared__ float weights[MOST_SPLITS];
     const float *own = sums + (size_t)blockIdx.x * splits * (width + 2);
-    float greatest_of_all = -INFINITY;
-    float whole = 0.0f;
-    for (uint32_t split = 0; split < splits; ++split) {
-        greatest_of_all = fmaxf(greatest_of_all, own[split * (width + 2) + width + 1]);
+    // A thread for each split finds what it counts for.
+    const bool has_one = threadIdx.x < splits;
+    const float *ours = own + (has_one ? threadIdx.x : 0) * (width + 2);
+    const float greatest = has_one ? ours[width + 1] : -INFINITY;
+    const float ours_counts = weight(greatest, greatest_of_block(greatest, reduced));
+    const float whole = sum_of_block(ours_counts * (has_one ? ours[width] : 0.0f), reduced);
+    if (has_one) {
+        weights[threadIdx.x] = ours_counts;
     }
-    for (uint32_t split = 0; split < splits; ++split) {
-        const float *one = own + split * (width + 2);
-        whole += weight(one[width + 1], greatest_of_all) * one[width];
-    }
+    __syncthreads();
     for (uint32_t column = threadIdx.x; column < width; column += THREADS) {
         float sum = 0.0f;
         for (uint32_t split = 0; split < splits; ++split) {
-            const float *one = own + split * (width + 2);
-            sum += weight(one[width + 1], greatest_of_all) * one[column];
+            sum += weights[split] * own[split * (width + 2) + column];
         }
         put(out + (size_t)blockIdx.x * width + column, sum / whole);
     }
@@ -166,19 +193,23 @@ __device__ void joined_splits(const float *sums, T *out, uint32_t splits, uint32
     extern "C" __global__ void paged_attention_##NAME##_##WIDTH##_##HEADS(                                            \
         const T *queries, const T *cached, const uint32_t *table, T *out, float *sums, uint32_t parts,                \
         uint32_t key_heads, uint32_t group, uint32_t rows, uint32_t first_row, uint32_t places, uint32_t pages,       \
-        uint32_t page_tokens, uint32_t window, float cap, uint32_t splits, uint32_t stride) {                         \
+        uint32_t window, float cap, uint32_t splits, uint32_t stride) {                                               \
         paged_attention<T, WIDTH, HEADS>(queries, cached, table, out, sums, parts, key_heads, group, rows, first_row, \
-                                         places, pages, page_tokens, window, cap, splits, stride);                    \
+                                         places, pages, window, cap, splits, stride);                                 \
     }
 
 #define OF_ALL_WIDTHS(T, NAME)                                                                                        \
     OF_ONE_WIDTH(T, NAME, 64, 1)                                                                                      \
+    OF_ONE_WIDTH(T, NAME, 64, 2)                                                                                      \
     OF_ONE_WIDTH(T, NAME, 64, 4)                                                                                      \
     OF_ONE_WIDTH(T, NAME, 96, 1)                                                                                      \
+    OF_ONE_WIDTH(T, NAME, 96, 2)                                                                                      \
     OF_ONE_WIDTH(T, NAME, 96, 4)                                                                                      \
     OF_ONE_WIDTH(T, NAME, 128, 1)                                                                                     \
+    OF_ONE_WIDTH(T, NAME, 128, 2)                                                                                     \
     OF_ONE_WIDTH(T, NAME, 128, 4)                                                                                     \
     OF_ONE_WIDTH(T, NAME, 256, 1)                                                                                     \
+    OF_ONE_WIDTH(T, NAME, 256, 2)                                                                                     \
     OF_ONE_WIDTH(T, NAME, 256, 4)                                                                                     \
     extern "C" __global__ void joined_splits_##NAME(const float *sums, T *out, uint32_t splits, uint32_t width) {     \
         joined_splits(sums, out, splits, width);                                                                      \

@@ -1,15 +1,23 @@
 //! Attention of one token of each text over the pages in which keys and values lie (`paged_attention.cu`).
 
-use cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
+use std::ops::RangeInclusive;
+
+use cudarc::driver::{CudaSlice, CudaView, DevicePtr, PushKernelArg};
 
 use super::error::CardError;
 use super::kernels::{CardKernels, CardNumber};
 use super::launch::{all_counted, blocks, counted, length, multiple, wrong_length};
+use crate::PAGE_TOKENS;
 
 /// Blocks that keep a large card busy: positions are split until there are so many.
-const ENOUGH_BLOCKS: usize = 512;
-/// Fewer positions are not worth a block of their own.
-const LEAST_SPLIT: usize = 256;
+const ENOUGH_BLOCKS: usize = 1024;
+/// Fewer positions are not worth a block of their own, and more keep one for so long that everybody waits for it.
+const SPLIT: RangeInclusive<usize> = 64..=2048;
+/// As in `paged_attention.cu`.
+const MOST_SPLITS: usize = 64;
+/// Heads are loaded in pieces of up to so many bytes.
+const ALIGNMENT: u64 = 16;
+const _: () = assert!(PAGE_TOKENS == 128, "as in paged_attention.cu");
 
 /// Whose tokens look at what, one of each part.
 #[derive(Debug, Clone, Copy)]
@@ -26,10 +34,8 @@ pub struct PagedShape {
     pub rows: usize,
     /// The first of them.
     pub first_row: usize,
-    /// Pages of each part in the table.
+    /// Pages of each part in the table, of [`PAGE_TOKENS`] positions each.
     pub pages: usize,
-    /// Positions of a page.
-    pub page_tokens: usize,
     /// How many positions up to its own a token looks at.
     pub window: usize,
     /// Scores are kept within it by a hyperbolic tangent.
@@ -43,11 +49,11 @@ impl PagedShape {
 
     /// Positions that there are pages for.
     fn longest(&self) -> usize {
-        self.pages * self.page_tokens
+        self.pages * PAGE_TOKENS
     }
 
     fn check(&self, queries: usize, cached: usize, table: usize) -> Result<(), CardError> {
-        let page = 2 * self.key_heads * self.page_tokens * self.width;
+        let page = 2 * self.key_heads * PAGE_TOKENS * self.width;
         multiple("cached", cached, page)?;
         multiple("parts", self.parts * self.longest(), 1)?;
         length("queries", queries, self.heads() * self.rows * self.width)?;
@@ -60,8 +66,9 @@ impl PagedShape {
 
     /// Into how many stretches of positions a block's work is split, if so many blocks would do it.
     fn splits(&self, blocks: usize) -> usize {
-        let most = self.longest().div_ceil(LEAST_SPLIT);
-        (ENOUGH_BLOCKS / blocks).clamp(1, most)
+        let longest = self.longest();
+        let wanted = (ENOUGH_BLOCKS / blocks).max(longest.div_ceil(*SPLIT.end()));
+        wanted.clamp(1, longest.div_ceil(*SPLIT.start()).min(MOST_SPLITS))
     }
 }
 
@@ -89,6 +96,12 @@ impl CardKernels {
         shape: &PagedShape,
     ) -> Result<CudaSlice<T>, CardError> {
         shape.check(queries.len(), cached.len(), table.len())?;
+        for heads in [queries, cached] {
+            let (place, _wait) = heads.device_ptr(&self.stream);
+            if !place.is_multiple_of(ALIGNMENT) {
+                return Err(CardError::Alignment);
+            }
+        }
         let kernels = T::of(self).attention.as_ref();
         let kernel = kernels.and_then(|kernels| kernels.kernel(shape.width, shape.group));
         let Some((kernels, kernel)) = kernels.zip(kernel) else {
@@ -114,15 +127,8 @@ impl CardKernels {
             shape.first_row,
         ];
         let [parts, key_heads, group, rows, first_row] = all_counted(sizes)?;
-        let sizes = [
-            places,
-            shape.pages,
-            shape.page_tokens,
-            splits,
-            stride,
-            shape.width,
-        ];
-        let [places, pages, page_tokens, splits_counted, stride, width] = all_counted(sizes)?;
+        let sizes = [places, shape.pages, splits, stride, shape.width];
+        let [places, pages, splits_counted, stride, width] = all_counted(sizes)?;
         let window = u32::try_from(shape.window).unwrap_or(u32::MAX);
         let cap = shape.cap.unwrap_or(0.0);
         let nowhere = 0u64;
@@ -133,11 +139,7 @@ impl CardKernels {
             None => launch.arg(&nowhere),
         };
         launch.arg(&parts).arg(&key_heads).arg(&group).arg(&rows);
-        launch
-            .arg(&first_row)
-            .arg(&places)
-            .arg(&pages)
-            .arg(&page_tokens);
+        launch.arg(&first_row).arg(&places).arg(&pages);
         launch
             .arg(&window)
             .arg(&cap)

@@ -1,14 +1,15 @@
-// The kernels for cards, compiled for the processor: what CUDA adds to C++ in the terms of threads. A block's threads are
-// threads that meet at barriers, and blocks run one after another.
+// The kernels for cards, compiled for the processor. A block's threads take turns on one thread: each runs until it waits
+// for others, so that all comes out the same every time. Blocks run one after another.
+
+#define _XOPEN_SOURCE 700
+#include <ucontext.h>
 
 #include <algorithm>
-#include <barrier>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <thread>
+#include <functional>
 #include <vector>
 
 #define __device__
@@ -22,21 +23,52 @@ using std::min;
 struct Index {
     uint32_t x;
 };
-static thread_local Index threadIdx;
-static thread_local Index blockIdx;
+static Index threadIdx;
+static Index blockIdx;
 
-static std::unique_ptr<std::barrier<>> block_barrier;
-static std::unique_ptr<std::barrier<>> warp_barriers[8];
+// What is left of a thread while others have their turn.
+struct Thread {
+    ucontext_t context;
+    std::vector<char> stack;
+    bool has_ended;
+};
+static ucontext_t scheduler;
+static std::vector<Thread> threads(256);
+
+static void wait_a_turn() {
+    const uint32_t own = threadIdx.x;
+    swapcontext(&threads[own].context, &scheduler);
+    threadIdx.x = own;
+}
+
+struct Barrier {
+    uint32_t members;
+    uint32_t arrived;
+    uint32_t generation;
+
+    void wait() {
+        const uint32_t own = generation;
+        if (++arrived == members) {
+            arrived = 0;
+            ++generation;
+        }
+        while (generation == own) {
+            wait_a_turn();
+        }
+    }
+};
+static Barrier block_barrier;
+static Barrier warp_barriers[8];
 static float exchanged[256];
 
-static void __syncthreads() { block_barrier->arrive_and_wait(); }
+static void __syncthreads() { block_barrier.wait(); }
 
 static float __shfl_xor_sync(uint32_t, float value, uint32_t distance) {
-    std::barrier<> &warp = *warp_barriers[threadIdx.x / 32];
+    Barrier &warp = warp_barriers[threadIdx.x / 32];
     exchanged[threadIdx.x] = value;
-    warp.arrive_and_wait();
+    warp.wait();
     const float other = exchanged[threadIdx.x ^ distance];
-    warp.arrive_and_wait();
+    warp.wait();
     return other;
 }
 
@@ -66,24 +98,44 @@ static __nv_bfloat16 __float2bfloat16(float value) {
 #include "../../src/cuda/fused.cu"
 #include "../../src/cuda/paged_attention.cu"
 
-template <typename Kernel> static void launch(uint32_t blocks, Kernel kernel) {
-    block_barrier = std::make_unique<std::barrier<>>(THREADS);
-    for (auto &warp : warp_barriers) {
-        warp = std::make_unique<std::barrier<>>(WARP);
-    }
-    std::vector<std::thread> threads;
-    for (uint32_t thread = 0; thread < THREADS; ++thread) {
-        threads.emplace_back([=] {
-            threadIdx.x = thread;
-            for (uint32_t block = 0; block < blocks; ++block) {
-                blockIdx.x = block;
-                kernel();
-                __syncthreads();
-            }
-        });
-    }
+static std::function<void()> running;
+
+static void run_to_the_end() {
+    const uint32_t own = threadIdx.x;
+    running();
+    threads[own].has_ended = true;
+}
+
+static void run_block() {
+    block_barrier = {THREADS, 0, 0};
+    std::fill(std::begin(warp_barriers), std::end(warp_barriers), Barrier{WARP, 0, 0});
     for (auto &thread : threads) {
-        thread.join();
+        thread.stack.resize(64 * 1024);
+        thread.has_ended = false;
+        getcontext(&thread.context);
+        thread.context.uc_stack.ss_sp = thread.stack.data();
+        thread.context.uc_stack.ss_size = thread.stack.size();
+        thread.context.uc_link = &scheduler;
+        makecontext(&thread.context, run_to_the_end, 0);
+    }
+    bool is_running = true;
+    while (is_running) {
+        is_running = false;
+        for (uint32_t thread = 0; thread < THREADS; ++thread) {
+            if (!threads[thread].has_ended) {
+                is_running = true;
+                threadIdx.x = thread;
+                swapcontext(&scheduler, &threads[thread].context);
+            }
+        }
+    }
+}
+
+template <typename Kernel> static void launch(uint32_t blocks, Kernel kernel) {
+    running = kernel;
+    for (uint32_t block = 0; block < blocks; ++block) {
+        blockIdx.x = block;
+        run_block();
     }
 }
 
@@ -109,15 +161,15 @@ template <typename Kernel> static void launch(uint32_t blocks, Kernel kernel) {
     extern "C" void launch_paged_attention_##NAME##_##WIDTH##_##HEADS(                                                \
         uint32_t blocks, const T *queries, const T *cached, const uint32_t *table, T *out, float *sums,               \
         uint32_t parts, uint32_t key_heads, uint32_t group, uint32_t rows, uint32_t first_row, uint32_t places,       \
-        uint32_t pages, uint32_t page_tokens, uint32_t window, float cap, uint32_t splits, uint32_t stride) {         \
+        uint32_t pages, uint32_t window, float cap, uint32_t splits, uint32_t stride) {                               \
         launch(blocks, [=] {                                                                                          \
             paged_attention_##NAME##_##WIDTH##_##HEADS(queries, cached, table, out, sums, parts, key_heads, group,    \
-                                                       rows, first_row, places, pages, page_tokens, window, cap,      \
-                                                       splits, stride);                                               \
+                                                       rows, first_row, places, pages, window, cap, splits, stride);  \
         });                                                                                                           \
     }
 
 #define LAUNCH_OF_ALL_WIDTHS(T, NAME)                                                                                 \
+    LAUNCH_OF_ONE_WIDTH(T, NAME, 64, 2)                                                                               \
     LAUNCH_OF_ONE_WIDTH(T, NAME, 64, 4)                                                                               \
     LAUNCH_OF_ONE_WIDTH(T, NAME, 96, 1)                                                                               \
     LAUNCH_OF_ONE_WIDTH(T, NAME, 128, 4)                                                                              \

@@ -153,7 +153,6 @@ impl CustomOp3 for PagedAttention<'_> {
             rows,
             first_row: self.lookers.first_row,
             pages: columns - 1,
-            page_tokens: BLOCK_TOKENS,
             window: self.lookers.window,
             cap: self.lookers.cap.map(|cap| cap as f32),
         };

@@ -17,6 +17,16 @@ const TOKENS: usize = 4;
 const LEADS: [u32; 3] = [0, 17, 296];
 const POSITIONS: usize = 300;
 
+/// Where the tokens of some parts stand, and their pages.
+const FEW_PARTS: [[u32; 4]; 3] = [[0, 4, 4, 4], [299, 3, 5, 1], [128, 0, 2, 2]];
+const PAGES: usize = 6;
+
+/// So many that none of them is split.
+fn many_parts() -> Result<Tensor> {
+    let rows = (0..520u32).flat_map(|part| [part % BLOCK_TOKENS as u32, part % PAGES as u32]);
+    Tensor::from_vec(rows.collect::<Vec<u32>>(), ((), 2), &Device::Cpu)
+}
+
 /// An error that says what is wrong, if anything is.
 pub(super) fn check(fused: &Fused, device: &Device) -> Result<()> {
     let dtypes: &[DType] = match device {
@@ -35,8 +45,12 @@ pub(super) fn check(fused: &Fused, device: &Device) -> Result<()> {
         check.added_and_normed()?;
         check.shares(None, usize::MAX)?;
         check.shares(Some(2.0), 5)?;
-        check.attended(None, usize::MAX)?;
-        check.attended(Some(2.0), 200)
+        let few = Tensor::new(&FEW_PARTS, &Device::Cpu)?;
+        check.attended(1, &few, None, usize::MAX)?;
+        check.attended(2, &few, None, usize::MAX)?;
+        check.attended(3, &few, Some(2.0), 200)?;
+        check.attended(5, &few, None, usize::MAX)?;
+        check.attended(1, &many_parts()?, None, usize::MAX)
     })?;
     let quantised = Check {
         fused,
@@ -117,24 +131,30 @@ impl Check<'_> {
     }
 
     /// Against the plain version, on the processor.
-    fn attended(&self, cap: Option<f64>, window: usize) -> Result<()> {
-        let (kv_heads, group, rows) = (2, 3, 5);
+    fn attended(
+        &self,
+        group: usize,
+        table: &Tensor,
+        cap: Option<f64>,
+        window: usize,
+    ) -> Result<()> {
+        const KV_HEADS: usize = 2;
+        let parts = table.dim(0)?;
         let lookers = Lookers {
-            parts: 3,
+            parts,
             first_row: 1,
             window,
             cap,
         };
-        let pages = [[0u32, 4, 4, 4], [299, 3, 5, 1], [128, 0, 2, 2]];
-        let table = Tensor::new(&pages, &Device::Cpu)?;
         let widths = [64, 96, 128, 256].into_iter();
         for width in widths.filter(|width| self.fused.attends(*width, self.dtype)) {
-            let queries = self.random(&[kv_heads * group, rows, width])?;
-            let cached = self.random(&[2 * kv_heads, 6 * BLOCK_TOKENS, width])?;
+            let queries = self.random(&[KV_HEADS * group, parts + 2, width])?;
+            let queries = (queries * (width as f64).powf(-0.5))?;
+            let cached = self.random(&[2 * KV_HEADS, PAGES * BLOCK_TOKENS, width])?;
             let plain = |tensor: &Tensor| tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32);
+            let (plain_queries, plain_cached) = (plain(&queries)?, plain(&cached)?);
             let expected = Fused::on_processor();
-            let expected =
-                expected.attended(&plain(&queries)?, &plain(&cached)?, &table, lookers)?;
+            let expected = expected.attended(&plain_queries, &plain_cached, table, lookers)?;
             let table = table.to_device(self.device)?;
             self.compare("attended", |fused| match fused.is_on() {
                 true => fused.attended(&queries, &cached, &table, lookers),
@@ -151,16 +171,19 @@ impl Check<'_> {
 
     fn compare(&self, what: &str, compute: impl Fn(&Fused) -> Result<Tensor>) -> Result<()> {
         let (found, expected) = (compute(self.fused)?, compute(&Fused::default())?);
-        let allowed = match self.dtype {
-            DType::BF16 => 0.1,
-            DType::F16 => 0.01,
-            _ if found.dtype() == DType::F16 => 0.01,
-            _ => 1e-4,
+        if found.dims() != expected.dims() {
+            candle_core::bail!("{what}: {found:?} instead of {expected:?}");
+        }
+        // Of each number, and of small ones.
+        let (share, least) = match (self.dtype, found.dtype()) {
+            (DType::BF16, _) => (0.02, 0.002),
+            (DType::F16, _) | (_, DType::F16) => (0.003, 0.0005),
+            _ => (1e-4, 1e-5),
         };
         // Compared here: a card's maximum passes over what is no number.
         let numbers = |tensor: Tensor| tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>();
         for (found, expected) in numbers(found)?.into_iter().zip(numbers(expected)?) {
-            let is_close = (found - expected).abs() <= allowed;
+            let is_close = (found - expected).abs() <= share * expected.abs() + least;
             if !is_close {
                 let dtype = self.dtype;
                 candle_core::bail!("{what} in {dtype:?}: {found} instead of {expected}");

@@ -1,9 +1,9 @@
 //! What lies between the products of a block: kernels of our own on NVIDIA cards, Candle's operators elsewhere.
 //!
 //! Small kernels cost a card less than to be told of them, and scores go through its memory once for each. So on a card
-//! what one of these functions does is one kernel (see `fused.cu` of the kernels). Each also has a plain version for the
-//! processor, by which the suites try all that is around them; there Candle's operators are what runs otherwise, as
-//! they do where the kernels are turned off or found to be wrong when a model is loaded.
+//! what one of these functions does is one kernel (`cuda` of the kernels). Each also has a plain version for the
+//! processor, by which the suites try all that is around it. Candle's operators are what runs elsewhere, and where the
+//! kernels are turned off or found to be wrong when a model is loaded.
 
 mod attention;
 #[cfg(feature = "cuda")]
