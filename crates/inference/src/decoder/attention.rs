@@ -110,7 +110,6 @@ impl Attention {
         let mixed = groups.map(|(group, sight)| match sight {
             Sight::Paged { table, window } => {
                 let lookers = Lookers {
-                    parts: group.parts,
                     first_row: group.start,
                     window: *window,
                     cap: self.score_cap,

@@ -8,7 +8,6 @@ use crate::engine::BLOCK_TOKENS;
 /// Whose tokens look, and at how much.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lookers {
-    pub(crate) parts: usize,
     /// The first part's row of the queries; those of the others follow.
     pub(crate) first_row: usize,
     /// How many positions up to its own a token looks at.
@@ -101,14 +100,15 @@ impl CustomOp3 for PagedAttention<'_> {
     ) -> Result<(CpuStorage, Shape)> {
         let (heads, rows, width) = layout.shape().dims3()?;
         let (kept_heads, places, _) = cached_layout.shape().dims3()?;
+        let (parts, columns) = table_layout.shape().dims2()?;
         let CpuStorage::U32(table) = table else {
             candle_core::bail!("a table of pages has whole numbers");
         };
         let queries = plain::numbers(queries, layout)?;
         let cached = plain::numbers(cached, cached_layout)?;
         let kv_heads = kept_heads / 2;
-        let mut out = Vec::with_capacity(self.lookers.parts * heads * width);
-        for (part, row) in table.chunks(table_layout.dims()[1]).enumerate() {
+        let mut out = Vec::with_capacity(parts * heads * width);
+        for (part, row) in table.chunks(columns).enumerate() {
             let end = row[0] as usize + 1;
             let seen = (end.saturating_sub(self.lookers.window)..end).map(|position| {
                 let page = row[1 + position / BLOCK_TOKENS] as usize;
@@ -127,7 +127,7 @@ impl CustomOp3 for PagedAttention<'_> {
                 out.extend(self.mixed(query, &vectors(key_head), &vectors(kv_heads + key_head)));
             }
         }
-        plain::given(out, (self.lookers.parts, heads * width))
+        plain::given(out, (parts, heads * width))
     }
 
     #[cfg(feature = "cuda")]

@@ -87,7 +87,12 @@ impl Check<'_> {
     fn gated(&self) -> Result<()> {
         let both = self.random(&[5, 2 * 150])?;
         for activation in [Activation::Silu, Activation::GeluTanh] {
-            self.compare("gated", |fused| fused.gated(&both, activation))?;
+            // In f32 there: in 16 bits Candle's operators round more than once.
+            let exact = both.to_dtype(DType::F32)?;
+            self.compare("gated", |fused| match fused.is_on() {
+                true => fused.gated(&both, activation),
+                false => fused.gated(&exact, activation),
+            })?;
         }
         Ok(())
     }
@@ -141,7 +146,6 @@ impl Check<'_> {
         const KV_HEADS: usize = 2;
         let parts = table.dim(0)?;
         let lookers = Lookers {
-            parts,
             first_row: 1,
             window,
             cap,
